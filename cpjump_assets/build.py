@@ -1,0 +1,45 @@
+"""The one place that assembles the Dagster definitions.
+
+Belongs here: which assets, checks, jobs, schedules and resources there are. Does not belong here: any of them. Building
+opens no file and no connection; it reads the environment only where no settings are given.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from cpjump_assets.orchestration import checks, jobs, schedules
+from cpjump_assets.orchestration.assets import all_assets
+from cpjump_assets.orchestration.resources import Platform
+from cpjump_assets.settings import Settings
+
+
+def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definitions:
+    """Assemble fresh definitions.
+
+    Parameters
+    ----------
+    settings
+        What the platform reads and writes; by default from the environment.
+    **resources
+        Resources that stand in for the ones made from the settings.
+
+    Raises
+    ------
+    SettingsError
+        If a setting of the environment cannot be used.
+    """
+    settings = Settings.from_environment() if settings is None else settings
+    refresh = jobs.refresh_job(
+        lambda name: definitions.resolve_job_def(name),
+        jobs.RefreshRequest(plates_per_run=settings.plates_per_run),
+    )
+    definitions = dg.Definitions(
+        assets=all_assets,
+        asset_checks=checks.all_checks,
+        jobs=[*jobs.asset_jobs, refresh],
+        schedules=[schedules.refresh_schedule(refresh, settings.refresh_cron)],
+        resources={"platform": Platform.from_settings(settings), **resources},
+        executor=dg.in_process_executor,
+    )
+    return definitions

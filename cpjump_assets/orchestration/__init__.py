@@ -1,0 +1,6 @@
+"""Dagster: assets, checks, jobs and schedules.
+
+Belongs here: when a thing is made, from what, where it is recorded and how it is shown. Does not belong here: any
+computation; that is ``science``. This is the only folder below ``build`` that imports Dagster. Heavy imports stand inside
+the functions that need them, because every process that loads the definitions pays for those at the top.
+"""

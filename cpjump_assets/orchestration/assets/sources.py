@@ -1,0 +1,75 @@
+"""Sources: what the gallery and the reference root hold, observed and not copied.
+
+Belongs here: data versions of what others publish. Does not belong here: pulling it (``profiles``), reading its meaning
+(``metadata``).
+"""
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
+
+from cpjump_assets.orchestration.display import markdown_table
+from cpjump_assets.orchestration.partitions import MAIN_PLATE_KEYS, PLATE_KEYS, plates
+from cpjump_assets.orchestration.resources import Platform
+
+GROUP = "sources"
+OWNERS = ["team:cpjump"]
+
+
+@dg.observable_source_asset(
+    group_name=GROUP,
+    description=(
+        "A row is a reference file: the official split table, experiment metadata, plate maps and annotations.\n\n"
+        "The data version is one sha256 over all of them; files of a pinned public commit are refused when their sum differs."
+    ),
+    tags={"dagster/kind/csv": ""},
+)
+def reference_tables(platform: Platform) -> dg.ObserveResult:
+    """Observe the reference root."""
+    from cpjump_assets.gallery.reference import combined_digest, file_table
+
+    files = platform.reference.files()
+    table = file_table(files)
+    return dg.ObserveResult(
+        data_version=dg.DataVersion(combined_digest(files)),
+        metadata={"dagster/row_count": len(table), "files": markdown_table(table)},
+    )
+
+
+@dg.observable_source_asset(
+    group_name=GROUP,
+    partitions_def=plates,
+    description=(
+        "A partition is a plate's aggregated profile in the gallery, `<plate>.csv.gz`.\n\n"
+        "The data version is its ETag and size, from the listing: no object is read. Other files of the plate are metadata. "
+        "A plate that the gallery does not hold gets no version."
+    ),
+    tags={"dagster/kind/s3": ""},
+)
+def gallery_profiles(context: dg.OpExecutionContext, platform: Platform) -> dg.DataVersionsByPartition:
+    """Observe the plates' profile folders."""
+    from cpjump_assets.science.plates import PLATES
+
+    listed = platform.gallery.list_plates(PLATES)
+    held = {str(plate): listing for plate, listing in listed.items() if listing.profile is not None}
+    for key in PLATE_KEYS:
+        if key in held:
+            context.log_event(_observation(key, held[key]))
+    missing = [key for key in MAIN_PLATE_KEYS if key not in held]
+    context.log.info(f"the gallery holds {len(held)} of {len(PLATE_KEYS)} plates; missing of the main batch: {missing}")
+    # The events above carry metadata, which DataVersionsByPartition cannot: so there is nothing left to return.
+    return dg.DataVersionsByPartition({})
+
+
+def _observation(key: str, listing) -> dg.AssetObservation:  # noqa: ANN001 - a type of the lazy gallery package
+    profile = listing.profile
+    return dg.AssetObservation(
+        asset_key="gallery_profiles",
+        partition=key,
+        metadata={
+            "key": profile.key,
+            "bytes": profile.size,
+            "etag": profile.etag,
+            "other files": dg.MetadataValue.json([item.key.rsplit("/", 1)[-1] for item in listing.others]),
+        },
+        tags={DATA_VERSION_TAG: profile.version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"},
+    )

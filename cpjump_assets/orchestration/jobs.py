@@ -1,0 +1,284 @@
+"""The jobs, and the one order in which a refresh runs them.
+
+Belongs here: selections of assets and their sequence. Does not belong here: what an asset does, when a refresh is started
+(``schedules``, ``cli``).
+
+Dagster refuses one job over two partition definitions, so a refresh is a sequence of runs that share a tag. ``refresh_plan``
+states the order; the command line, the ``refresh`` job, the schedule and the tests all run that plan.
+"""
+
+import uuid
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges, plates, strategies
+from cpjump_assets.science.errors import CpjumpError
+from cpjump_assets.science.plates import MAIN_BATCH, PlateKey
+from cpjump_assets.science.strategies import STRATEGIES
+
+REFRESH_TAG = "cpjump/refresh"
+STORE_TAG = "cpjump/store"
+"""Runs with this tag queue behind each other (dagster.yaml): they write the same tables."""
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def refresh_job(resolve: Callable[[str], dg.JobDefinition], request: "RefreshRequest") -> dg.JobDefinition:
+    """Make the job that runs a whole refresh, for the web UI and the schedule.
+
+    Parameters
+    ----------
+    resolve
+        Gives the executable job of a name; called when the job runs.
+    request
+        What the job refreshes.
+    """
+
+    @dg.op(description="Runs the jobs of a refresh in their order, each as a run of its own.")
+    def run_refresh(context: dg.OpExecutionContext) -> None:
+        refresh = Refresh(resolve, context.instance, identifier=context.run_id[:8])
+        for finished in refresh.run(request):
+            context.log.info(f"{finished.planned.title}: {'done' if finished.success else 'failed'}, run {finished.run_id}")
+
+    @dg.job(name="refresh", description="Everything, in order: what changed is made again.", executor_def=dg.in_process_executor)
+    def refresh() -> None:
+        run_refresh()
+
+    return refresh
+
+
+def _job(name: str, description: str, *assets: str, partitions_def: dg.PartitionsDefinition | None = None) -> Any:
+    return dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(*assets),
+        description=description,
+        partitions_def=partitions_def,
+        tags={STORE_TAG: "main"},
+        executor_def=dg.in_process_executor,
+    )
+
+
+observe_reference = _job("observe_reference", "Look at the reference tables.", "reference_tables")
+observe_gallery = _job(
+    "observe_gallery", "List the plates' profiles in the gallery.", "gallery_profiles", partitions_def=plates
+)
+metadata = _job(
+    "metadata", "Plates, reagents and wells.", "experiment_metadata", "perturbations", "wells"
+)
+profiles = _job(
+    "profiles",
+    "Pull, annotate and normalize plates; takes a range of plates in one run.",
+    "aggregated_profiles",
+    "annotated_profiles",
+    "normalized_profiles",
+    "normalized_profiles_whole_plate",
+    partitions_def=plates,
+)
+batch = _job(
+    "batch",
+    "What is computed over all plates of the main batch.",
+    "feature_selection",
+    "selected_profiles",
+    "overall_classes",
+    "overall_scores",
+)
+strategy = _job(
+    "strategy",
+    "Manifest, leakage audit and scores of one split strategy.",
+    "split_manifest",
+    "leakage_audit",
+    "benchmark_classes",
+    "benchmark_scores",
+    partitions_def=strategies,
+)
+comparison = _job("comparison", "Published figures beside ours.", "published_comparison")
+
+asset_jobs = [observe_reference, observe_gallery, metadata, profiles, batch, strategy, comparison]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a refresh.
+
+    Attributes
+    ----------
+    job
+        Name of the job.
+    title
+        What a person reads while it runs.
+    partition
+        Partition key, for a job that takes one.
+    plate_range
+        First and last plate key, for a job over a range of plates.
+    required
+        Whether the refresh stops when the run fails; the strategies do not stop each other.
+    """
+
+    job: str
+    title: str
+    partition: str | None = None
+    plate_range: tuple[str, str] | None = None
+    required: bool = True
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Give the run tags that select the plate range."""
+        if self.plate_range is None:
+            return {}
+        first, last = self.plate_range
+        return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run of a refresh, with what came of it."""
+
+    planned: PlannedRun
+    run_id: str
+    success: bool
+    errors: Sequence[str] = field(default_factory=tuple)
+
+
+class RefreshError(CpjumpError):
+    """A run that the rest of the refresh needs, or the run of a strategy, failed."""
+
+
+OBSERVE_REFERENCE = PlannedRun("observe_reference", "observe the reference tables")
+OBSERVE_GALLERY = PlannedRun("observe_gallery", "list the gallery", plate_range=(PLATE_KEYS[0], PLATE_KEYS[-1]))
+
+
+@dataclass(frozen=True)
+class RefreshRequest:
+    """What a refresh is asked for.
+
+    Attributes
+    ----------
+    plates
+        Plate keys; empty means all that the gallery holds of ``batches``.
+    batches
+        Batches to take the plates from.
+    plates_per_run
+        Largest number of plates in one run; None puts neighbours of the plate list in one run.
+    """
+
+    plates: tuple[str, ...] = ()
+    batches: tuple[str, ...] = (MAIN_BATCH,)
+    plates_per_run: int | None = None
+
+    def choose(self, held: Collection[str]) -> list[str]:
+        """Choose among the plates that the gallery holds.
+
+        Raises
+        ------
+        RefreshError
+            If a plate that was asked for is not there, or none is.
+        """
+        absent = [key for key in self.plates if key not in held]
+        if absent:
+            raise RefreshError(f"the gallery does not hold the aggregated profile of {', '.join(absent)}")
+        chosen = list(self.plates) or [key for key in held if PlateKey.parse(key).batch in self.batches]
+        if not chosen:
+            raise RefreshError(f"the gallery holds no plate of {', '.join(self.batches)}; is CPJUMP_GALLERY right?")
+        return sorted(chosen, key=PLATE_KEYS.index)
+
+
+def refresh_plan(plate_keys: Sequence[str], *, plates_per_run: int | None = None) -> list[PlannedRun]:
+    """Give the runs that make everything, in their order, once the sources have been observed.
+
+    Parameters
+    ----------
+    plate_keys
+        Plates to pull and normalize; those of other batches than the main one do not enter the batch tables.
+    plates_per_run
+        Largest number of plates in one run; None puts neighbours of the plate list in one run.
+    """
+    ranges = contiguous_ranges(list(plate_keys), at_most=plates_per_run)
+    return [
+        PlannedRun("metadata", "plates, reagents, wells"),
+        *(PlannedRun("profiles", "pull, annotate, normalize", plate_range=span) for span in ranges),
+        PlannedRun("batch", "select features, score all wells"),
+        *(PlannedRun("strategy", f"split {name}", partition=name, required=False) for name in STRATEGIES),
+        PlannedRun("comparison", "compare with the published figures"),
+    ]
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """Executes a refresh, one run after the other, in this process.
+
+    Parameters
+    ----------
+    resolve
+        Gives the executable job of a name.
+    instance
+        Where runs and events are recorded.
+    identifier
+        Value of the tag that all runs of this refresh share.
+    """
+
+    resolve: Callable[[str], dg.JobDefinition]
+    instance: dg.DagsterInstance
+    identifier: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+
+    def run(self, request: RefreshRequest) -> Iterator[FinishedRun]:
+        """Observe the sources, then make everything that was asked for; give each run as it ends.
+
+        Raises
+        ------
+        RefreshError
+            If a required run failed, at once; if another one failed, when the plan is done.
+        """
+        yield from self.follow([OBSERVE_REFERENCE])
+        observed = yield from self.follow([OBSERVE_GALLERY])
+        chosen = request.choose(self._plates_observed_in(observed))
+        yield from self.follow(refresh_plan(chosen, plates_per_run=request.plates_per_run))
+
+    def follow(self, plan: Sequence[PlannedRun]) -> Generator[FinishedRun, None, str]:
+        """Execute a plan, giving each run as it ends and at last the identifier of the last run.
+
+        Raises
+        ------
+        RefreshError
+            As ``run``.
+        """
+        failed: list[FinishedRun] = []
+        finished = None
+        for planned in plan:
+            finished = self._execute(planned)
+            yield finished
+            if not finished.success:
+                failed.append(finished)
+                if planned.required:
+                    break
+        if failed:
+            raise RefreshError("; ".join(f"{run.planned.title}: {' '.join(run.errors)}" for run in failed))
+        return finished.run_id if finished else ""
+
+    def _plates_observed_in(self, run_id: str) -> list[str]:
+        records = self.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION).records
+        return [record.partition_key for record in records if record.partition_key]
+
+    def _execute(self, planned: PlannedRun) -> FinishedRun:
+        result = self.resolve(planned.job).execute_in_process(
+            instance=self.instance,
+            partition_key=planned.partition,
+            tags={REFRESH_TAG: self.identifier, **planned.tags},
+            run_config=_QUIET,
+            raise_on_error=False,
+        )
+        errors = tuple(_reason(event) for event in result.get_step_failure_events()) if not result.success else ()
+        return FinishedRun(planned, result.run_id, result.success, errors)
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    """Give the innermost cause of a step's failure: the line that was written for a person."""
+    data = event.step_failure_data
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return f"{event.step_key}: {error.message.strip() if error else 'failed'}"

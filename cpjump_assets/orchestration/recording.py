@@ -1,0 +1,162 @@
+"""Writing a table and recording it in Dagster, in one step.
+
+Belongs here: what every asset does after its computation: write, record, describe; and skip what would come out equal.
+Does not belong here: the computation.
+
+A plate asset runs over a key range in one run. Dagster's own event at the end of the step would record all plates or,
+after a crash, none; so each plate is recorded by an event of its own as soon as its table is in the store, and the event
+at the end is held back (``PLATES_RECORDED``).
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import dagster as dg
+
+# Output metadata with this key tells Dagster 1.13 that the step has recorded its own events. The name is internal to
+# Dagster: a test holds that each plate is recorded exactly once.
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as PLATES_RECORDED
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    get_input_data_version_tag,
+)
+
+from cpjump_assets.orchestration.display import table_metadata
+from cpjump_assets.orchestration.tables import StoredAsset
+from cpjump_assets.science.errors import CpjumpError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cpjump_assets.science.schemas import TableSchema
+    from cpjump_assets.storage.store import Provenance, Store, StoredTable
+
+PLATE_WORKERS = 2
+"""Plates made at once in a run: numpy and the Parquet and gzip codecs let go of the interpreter lock."""
+
+
+class Made(NamedTuple):
+    """What a computation gives: the table, and what to show beside it."""
+
+    frame: "pd.DataFrame"
+    metadata: Mapping[str, Any] = {}
+
+
+def keep_table(
+    store: "Store",
+    asset: StoredAsset,
+    made: Made,
+    provenance: "Provenance",
+    *,
+    partition: str | None = None,
+    schema: "TableSchema | None" = None,
+) -> dg.MaterializeResult:
+    """Write the table of an asset, or of one of its partitions, and describe it."""
+    stored = store.write(asset.key(partition), made.frame, provenance)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(stored.digest),
+        metadata={**table_metadata(stored, schema), **made.metadata},
+    )
+
+
+@dataclass(frozen=True)
+class PlateInput:
+    """What a plate's table is made from, before it is made.
+
+    Attributes
+    ----------
+    provenance
+        Goes into the table; equal provenance means that the stored table is still right.
+    upstream
+        Data version of each upstream asset, by asset name, for Dagster's lineage.
+    """
+
+    provenance: "Provenance"
+    upstream: Mapping[str, str] = field(default_factory=dict)
+
+
+def map_plates(
+    context: dg.AssetExecutionContext,
+    store: "Store",
+    asset: StoredAsset,
+    *,
+    source: Callable[[str], PlateInput],
+    make: Callable[[str], Made],
+) -> dg.MaterializeResult:
+    """Make the table of every plate of the run, and record each as soon as it is stored.
+
+    A plate whose table was already made from the same input by the same code is not made again. A plate that fails does
+    not stop the others: they are kept and recorded, and the step fails at the end with one line for each failed plate.
+
+    Parameters
+    ----------
+    source
+        Tells what the plate's table is made from.
+    make
+        Computes the plate's table; called in a thread.
+
+    Raises
+    ------
+    dagster.Failure
+        If a plate failed.
+    """
+    plates = list(context.partition_keys)
+    recorded = _recorded_versions(context, asset, plates)
+
+    def work(plate: str) -> tuple[PlateInput, "StoredTable", Mapping[str, Any] | None]:
+        wanted = source(plate)
+        key = asset.key(plate)
+        if store.made_from(key, wanted.provenance):
+            return wanted, store.describe(key), None
+        made = make(plate)
+        return wanted, store.write(key, made.frame, wanted.provenance), made.metadata
+
+    failures: dict[str, CpjumpError] = {}
+    remade = 0
+    with ThreadPoolExecutor(PLATE_WORKERS) as pool:
+        pending: dict[str, Future] = {plate: pool.submit(work, plate) for plate in plates}
+        for plate, future in pending.items():
+            try:
+                wanted, stored, metadata = future.result()
+            except CpjumpError as error:
+                failures[plate] = error
+                context.log.error(f"{asset.name} of plate {plate}: {error}")
+                continue
+            remade += metadata is not None
+            if recorded.get(plate) != stored.digest or metadata is not None:
+                context.log_event(_plate_event(asset, plate, stored, wanted.upstream, metadata or {}))
+    context.log.info(f"{asset.name}: {remade} plates made, {len(plates) - remade - len(failures)} unchanged")
+    if failures:
+        lines = [f"{plate}: {error}" for plate, error in failures.items()]
+        raise dg.Failure(f"{len(lines)} of {len(plates)} plates failed. " + "; ".join(lines), allow_retries=False)
+    return dg.MaterializeResult(metadata={PLATES_RECORDED: True})
+
+
+def _plate_event(
+    asset: StoredAsset, plate: str, stored: "StoredTable", upstream: Mapping[str, str], metadata: Mapping[str, Any]
+) -> dg.AssetMaterialization:
+    tags = {
+        CODE_VERSION_TAG: asset.code_version,
+        DATA_VERSION_TAG: stored.digest,
+        DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+        **{get_input_data_version_tag(dg.AssetKey(name)): version for name, version in upstream.items()},
+    }
+    return dg.AssetMaterialization(
+        asset_key=asset.asset_key, partition=plate, metadata={**table_metadata(stored), **metadata}, tags=tags
+    )
+
+
+def _recorded_versions(context: dg.AssetExecutionContext, asset: StoredAsset, plates: list[str]) -> dict[str, str]:
+    """Give the data version that the instance has on record for each plate that was ever made."""
+    storage = context.instance.event_log_storage
+    tags = storage.get_latest_tags_by_partition(
+        asset.asset_key,
+        event_type=dg.DagsterEventType.ASSET_MATERIALIZATION,
+        tag_keys=[DATA_VERSION_TAG],
+        asset_partitions=plates,
+    )
+    return {plate: found[DATA_VERSION_TAG] for plate, found in tags.items() if DATA_VERSION_TAG in found}

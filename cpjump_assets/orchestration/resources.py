@@ -1,0 +1,60 @@
+"""The one resource of the assets: where the platform reads and writes.
+
+Belongs here: turning settings into the store, the gallery and the reference root, none of which knows of Dagster. Does not
+belong here: reading the environment (``settings``), opening anything at import.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from cpjump_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from cpjump_assets.gallery.gallery import Gallery
+    from cpjump_assets.gallery.reference import ReferenceRoot
+    from cpjump_assets.storage.store import Store
+
+
+class Platform(dg.ConfigurableResource):
+    """Where the platform reads and writes."""
+
+    gallery_url: str = Field(description="Root of the gallery, s3://bucket/prefix, read anonymously")
+    s3_endpoint: str | None = Field(description="Endpoint of the gallery; None is AWS in us-east-1")
+    reference_url: str = Field(description="Root of the reference tables: https, a folder, or s3")
+    store_folder: str = Field(description="Folder in which the platform writes")
+    connections: int | None = Field(description="Parallel S3 requests; None lets the endpoint decide")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Platform":
+        """Make the resource that these settings describe."""
+        return cls(
+            gallery_url=settings.gallery,
+            s3_endpoint=settings.s3_endpoint,
+            reference_url=settings.reference,
+            store_folder=str(settings.store),
+            connections=settings.connections,
+        )
+
+    @property
+    def store(self) -> "Store":
+        """Give the tables that the platform writes."""
+        from cpjump_assets.storage.store import Store
+
+        return Store(Path(self.store_folder))
+
+    @property
+    def gallery(self) -> "Gallery":
+        """Give the gallery, with a connection pool of its own."""
+        from cpjump_assets.gallery.gallery import Gallery
+
+        return Gallery.connect(self.gallery_url, endpoint=self.s3_endpoint, connections=self.connections)
+
+    @property
+    def reference(self) -> "ReferenceRoot":
+        """Give the root of the reference tables."""
+        from cpjump_assets.gallery.reference import ReferenceRoot
+
+        return ReferenceRoot.parse(self.reference_url, endpoint=self.s3_endpoint)

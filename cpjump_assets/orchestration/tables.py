@@ -1,0 +1,80 @@
+"""The stored tables: one name, group and code version for each asset that writes one.
+
+Belongs here: what the assets and checks agree on about a table's place and version. Does not belong here: columns
+(``science.schemas``), how a table is made (``assets``).
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from cpjump_assets.storage.store import Provenance, Store, StoredTable, TableKey
+
+
+class StoredAsset(NamedTuple):
+    """An asset whose value is a table of the store."""
+
+    group: str
+    name: str
+    code_version: str
+
+    @property
+    def asset_key(self) -> dg.AssetKey:
+        """Give the Dagster key."""
+        return dg.AssetKey(self.name)
+
+    def key(self, partition: str | None = None) -> "TableKey":
+        """Give the place of the table, or of one of its partitions."""
+        from cpjump_assets.storage.store import TableKey
+
+        return TableKey(self.group, self.name, partition)
+
+
+# A code version rises when the code would make another table from the same inputs.
+EXPERIMENT_METADATA = StoredAsset("metadata", "experiment_metadata", "1")
+PERTURBATIONS = StoredAsset("metadata", "perturbations", "1")
+WELLS = StoredAsset("metadata", "wells", "1")
+SPLIT_MANIFEST = StoredAsset("splits", "split_manifest", "1")
+LEAKAGE_AUDIT = StoredAsset("splits", "leakage_audit", "1")
+AGGREGATED_PROFILES = StoredAsset("profiles", "aggregated_profiles", "1")
+ANNOTATED_PROFILES = StoredAsset("profiles", "annotated_profiles", "1")
+NORMALIZED_PROFILES = StoredAsset("profiles", "normalized_profiles", "1")
+NORMALIZED_WHOLE_PLATE = StoredAsset("profiles", "normalized_profiles_whole_plate", "1")
+FEATURE_SELECTION = StoredAsset("profiles", "feature_selection", "1")
+SELECTED_PROFILES = StoredAsset("profiles", "selected_profiles", "1")
+OVERALL_CLASSES = StoredAsset("benchmark", "overall_classes", "1")
+OVERALL_SCORES = StoredAsset("benchmark", "overall_scores", "1")
+BENCHMARK_CLASSES = StoredAsset("benchmark", "benchmark_classes", "1")
+BENCHMARK_SCORES = StoredAsset("benchmark", "benchmark_scores", "1")
+PUBLISHED_COMPARISON = StoredAsset("benchmark", "published_comparison", "1")
+
+
+def inputs_of(store: "Store", *keys: "TableKey") -> dict[str, "StoredTable"]:
+    """Describe the input tables, by their keys.
+
+    Raises
+    ------
+    StoreError
+        If one of them was never made.
+    """
+    return {str(key): store.describe(key) for key in keys}
+
+
+def provenance_from(code_version: str, inputs: dict[str, "StoredTable"]) -> "Provenance":
+    """Give the provenance of a table made from other tables of the store.
+
+    The origin travels along: what was made from simulated data says so, however many steps later.
+    """
+    from cpjump_assets.storage.store import Provenance
+
+    return Provenance(
+        code_version=code_version,
+        inputs={name: table.digest for name, table in inputs.items()},
+        origin=_common_origin(table.provenance.origin for table in inputs.values()),
+    )
+
+
+def _common_origin(origins: Iterable[str]) -> str:
+    return " + ".join(sorted(set(origins)))

@@ -1,0 +1,68 @@
+"""The plate acquisitions of CPJUMP1 and their keys.
+
+Belongs here: the published list of batches and plate barcodes, and the one spelling of a plate key. Does not belong
+here: what is on a plate (``wells``), or what the gallery holds of it (``gallery.listing``).
+"""
+
+from typing import NamedTuple
+
+from cpjump_assets.science.errors import BadTableError
+
+MAIN_BATCH = "2020_11_04_CPJUMP1"
+DEEP_PROFILER_BATCH = "2020_11_04_CPJUMP1_DL"
+"""Ten plates of the main batch with DeepProfiler features: the same images, so no acquisitions of their own."""
+
+_TIME_DELAY_PLATES = (
+    "BR00117006 BR00117020 BR00117021 BR00117022 BR00117023 BR00118039 BR00118040 BR00118050".split()
+)
+# Plate lists as in the experiment metadata of the 2024 paper (107 acquisitions without the DeepProfiler batch).
+BATCHES: dict[str, tuple[str, ...]] = {
+    MAIN_BATCH: tuple(
+        f"BR00{number}"
+        for first, last in (
+            (116991, 117006),
+            (117008, 117013),
+            (117015, 117017),
+            (117019, 117026),
+            (117050, 117055),
+            (118039, 118050),
+        )
+        for number in range(first, last + 1)
+    ),
+    "2020_11_18_CPJUMP1_TimepointDay1": tuple(_TIME_DELAY_PLATES),
+    "2020_11_19_TimepointDay4": tuple(_TIME_DELAY_PLATES),
+    "2020_12_02_CPJUMP1_2WeeksTimePoint": tuple(_TIME_DELAY_PLATES),
+    "2020_12_07_CPJUMP1_4WeeksTimePoint": tuple(_TIME_DELAY_PLATES),
+    "2020_12_08_CPJUMP1_Bleaching": tuple(
+        f"BR00{number}{round_}" for number in range(116991, 116995) for round_ in "ABCDEF"
+    ),
+}
+
+
+class PlateKey(NamedTuple):
+    """A plate acquisition: its batch and its barcode."""
+
+    batch: str
+    barcode: str
+
+    def __str__(self) -> str:
+        """Give the partition key, ``<batch>.<barcode>``."""
+        return f"{self.batch}.{self.barcode}"
+
+    @classmethod
+    def parse(cls, key: str) -> "PlateKey":
+        """Read a partition key.
+
+        Raises
+        ------
+        BadTableError
+            If the key is not that of one of the 107 published acquisitions.
+        """
+        batch, _, barcode = key.partition(".")
+        if barcode not in BATCHES.get(batch, ()):
+            raise BadTableError(f"plate {key!r} is not one of the {len(PLATES)} acquisitions <batch>.<barcode> of CPJUMP1")
+        return cls(batch, barcode)
+
+
+PLATES: tuple[PlateKey, ...] = tuple(PlateKey(batch, barcode) for batch, codes in BATCHES.items() for barcode in codes)
+MAIN_PLATES: tuple[PlateKey, ...] = tuple(plate for plate in PLATES if plate.batch == MAIN_BATCH)

@@ -1,0 +1,153 @@
+"""The settings of the platform, read from the environment.
+
+Belongs here: names, defaults and parsing; this is the only module that touches ``os.environ``. Does not belong here: what
+is done with a setting. Parsing is pure: nothing is opened, listed or created.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cpjump_assets.science.errors import SettingsError
+
+DEFAULT_GALLERY = "s3://cellpainting-gallery/cpg0000-jump-pilot/source_4"
+# The paper's public repository at a commit that holds the 2024 experiment metadata and annotations.
+DEFAULT_REFERENCE = (
+    "https://raw.githubusercontent.com/jump-cellpainting/2024_Chandrasekaran_NatureMethods_CPJUMP1/"
+    "1b9544738ddb98d8da1916c18067da52ac8c2ed7"
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set, each by the environment variable ``CPJUMP_<NAME>``.
+
+    Attributes
+    ----------
+    gallery
+        Root of the gallery, ``s3://bucket/prefix``, read anonymously.
+    s3_endpoint
+        Endpoint of the gallery; None is AWS in us-east-1.
+    reference
+        Root of the reference tables: an ``https://`` address, a folder, or ``s3://``.
+    store
+        Folder in which the platform writes.
+    connections
+        Parallel S3 requests; None lets the endpoint decide.
+    plates_per_run
+        Plates in one Dagster run; None puts all of them in one.
+    refresh_cron
+        When the ``refresh`` schedule runs, as five cron fields in UTC.
+    """
+
+    gallery: str = DEFAULT_GALLERY
+    s3_endpoint: str | None = None
+    reference: str = DEFAULT_REFERENCE
+    store: Path = Path("data")
+    connections: int | None = None
+    plates_per_run: int | None = None
+    refresh_cron: str = "0 3 * * 1"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings.
+
+        Parameters
+        ----------
+        environment
+            Variables to read; by default those of the process. An empty value counts as unset.
+
+        Raises
+        ------
+        SettingsError
+            If a value cannot be used, in one line that names the variable, what is expected and what was found.
+        """
+        variables = os.environ if environment is None else environment
+        given = {name: variables[name].strip() for name in _PARSERS if variables.get(name, "").strip()}
+        return cls(**{_attribute(name): _PARSERS[name](name, value) for name, value in given.items()})
+
+    def to_environment(self) -> dict[str, str]:
+        """Give the variables that make these settings in another process."""
+        values = {name: getattr(self, _attribute(name)) for name in _PARSERS}
+        return {name: "" if value is None else str(value) for name, value in values.items()}
+
+    def export(self, *, dagster_home: Path) -> None:
+        """Put these settings into the environment of this process, for the children that it will start."""
+        os.environ.update({**self.to_environment(), "DAGSTER_HOME": str(dagster_home)})
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where the command line keeps Dagster's instance when ``DAGSTER_HOME`` is not set: beside the tables."""
+        return self.store.resolve() / "dagster_home"
+
+
+def dagster_home_from_environment() -> Path | None:
+    """Give ``DAGSTER_HOME`` where it is set.
+
+    Raises
+    ------
+    SettingsError
+        If it is not an absolute path, which Dagster refuses later and less clearly.
+    """
+    value = os.environ.get("DAGSTER_HOME", "").strip()
+    if not value:
+        return None
+    if not Path(value).is_absolute():
+        raise SettingsError(f"DAGSTER_HOME must be an absolute path, found {value!r}")
+    return Path(value)
+
+
+def _attribute(variable: str) -> str:
+    return variable.removeprefix("CPJUMP_").lower()
+
+
+def _s3_url(name: str, value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme != "s3" or not url.netloc:
+        raise SettingsError(f"{name} must be s3://bucket/prefix, found {value!r}")
+    return value.rstrip("/")
+
+
+def _endpoint(name: str, value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.netloc:
+        raise SettingsError(f"{name} must be http://host[:port] or https://host[:port], found {value!r}")
+    return value.rstrip("/")
+
+
+def _reference(name: str, value: str) -> str:
+    scheme = urlsplit(value).scheme
+    if scheme in ("", "http", "https", "s3"):
+        return value.rstrip("/")
+    raise SettingsError(f"{name} must be a folder, https://... or s3://bucket/prefix, found {value!r}")
+
+
+def _folder(name: str, value: str) -> Path:
+    if "://" in value:
+        raise SettingsError(f"{name} must be a folder of this machine, found {value!r}")
+    return Path(value).expanduser()
+
+
+def _positive(name: str, value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise SettingsError(f"{name} must be a whole number of at least 1, found {value!r}")
+    return int(value)
+
+
+def _cron(name: str, value: str) -> str:
+    if len(value.split()) != 5:
+        raise SettingsError(f"{name} must have five cron fields, for example '0 3 * * 1', found {value!r}")
+    return value
+
+
+_PARSERS = {
+    "CPJUMP_GALLERY": _s3_url,
+    "CPJUMP_S3_ENDPOINT": _endpoint,
+    "CPJUMP_REFERENCE": _reference,
+    "CPJUMP_STORE": _folder,
+    "CPJUMP_CONNECTIONS": _positive,
+    "CPJUMP_PLATES_PER_RUN": _positive,
+    "CPJUMP_REFRESH_CRON": _cron,
+}

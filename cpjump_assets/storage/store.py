@@ -1,0 +1,184 @@
+"""The store: Parquet tables by group, asset and partition.
+
+Belongs here: paths, atomic writes, the provenance that travels inside each table, digests. Does not belong here: schemas
+and rules (``science``), pulled gallery objects (``gallery``), Dagster events (``orchestration``).
+
+A table carries its provenance in the Parquet footer, so that data and provenance are written by one rename and can never
+disagree. No clock time, run, host or path is stored: equal inputs give equal bytes.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cpjump_assets.science.errors import StoreError
+from cpjump_assets.storage.atomic import atomic_path
+
+_FOOTER_KEY = b"cpjump"
+
+
+@dataclass(frozen=True)
+class TableKey:
+    """Where a table belongs: ``<group>/<asset>[/<partition>]``."""
+
+    group: str
+    asset: str
+    partition: str | None = None
+
+    def __str__(self) -> str:
+        """Spell the key as a relative path without a suffix."""
+        return "/".join(part for part in (self.group, self.asset, self.partition) if part is not None)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a table was made from, and by which code.
+
+    Attributes
+    ----------
+    code_version
+        Version of the code that made the table.
+    inputs
+        Digest of each input, by its name. The order does not matter.
+    origin
+        ``"gallery"`` for data of the public gallery, otherwise the text of the marker that a simulated gallery carries.
+    """
+
+    code_version: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    origin: str = "gallery"
+
+    def to_bytes(self) -> bytes:
+        """Serialize, with sorted keys, so that equal provenance is equal bytes."""
+        content = {"code_version": self.code_version, "inputs": dict(self.inputs), "origin": self.origin}
+        return json.dumps(content, sort_keys=True).encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "Provenance":
+        """Read back what ``to_bytes`` wrote."""
+        return cls(**json.loads(content))
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """A table as it lies in the store."""
+
+    key: TableKey
+    digest: str
+    rows: int
+    columns: tuple[str, ...]
+    bytes: int
+    provenance: Provenance
+
+
+class Store:
+    """Parquet tables below one folder.
+
+    Parameters
+    ----------
+    root
+        The folder; it is made when the first table is written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def gallery_folder(self) -> Path:
+        """Where pulled objects lie, each below its gallery key."""
+        return self.root / "gallery"
+
+    def path(self, key: TableKey) -> Path:
+        """Give the file of a table; the suffix is appended because a plate key holds a dot."""
+        path = self.root / f"{key}.parquet"
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise StoreError(f"table {key} would lie outside of the store {self.root}")
+        return path
+
+    def exists(self, key: TableKey) -> bool:
+        """Tell whether the table is there."""
+        return self.path(key).is_file()
+
+    def write(self, key: TableKey, frame: pd.DataFrame, provenance: Provenance) -> StoredTable:
+        """Write a table in one piece, in place of the former one.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written; what was there before stays.
+        """
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        # The pandas footer would tie the bytes to the pandas version; the column types say all that is needed.
+        table = table.replace_schema_metadata({_FOOTER_KEY: provenance.to_bytes()})
+        with atomic_path(self.path(key)) as part:
+            pq.write_table(table, part, compression="zstd", use_dictionary=_text_columns(table.schema))
+        return self.describe(key)
+
+    def read(self, key: TableKey, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read a table, or some of its columns.
+
+        Raises
+        ------
+        StoreError
+            If the table was never made, or the file is not the Parquet file that was written.
+        """
+        with self._readable(key) as path:
+            return pq.read_table(path, columns=None if columns is None else list(columns)).to_pandas()
+
+    def describe(self, key: TableKey) -> StoredTable:
+        """Read the footer and the digest of a table, not its rows.
+
+        Raises
+        ------
+        StoreError
+            As ``read``.
+        """
+        with self._readable(key) as path:
+            footer = pq.read_metadata(path)
+            stored = (footer.metadata or {}).get(_FOOTER_KEY)
+            if stored is None:
+                raise StoreError(f"{path} carries no provenance: it was not written by this platform")
+            return StoredTable(
+                key=key,
+                digest=file_digest(path),
+                rows=footer.num_rows,
+                columns=tuple(footer.schema.to_arrow_schema().names),
+                bytes=path.stat().st_size,
+                provenance=Provenance.from_bytes(stored),
+            )
+
+    def made_from(self, key: TableKey, provenance: Provenance) -> bool:
+        """Tell whether the table is there and was made from exactly this, so that making it again changes nothing."""
+        return self.exists(key) and self.describe(key).provenance == provenance
+
+    def remove(self, key: TableKey) -> None:
+        """Remove a table if it is there."""
+        self.path(key).unlink(missing_ok=True)
+
+    @contextmanager
+    def _readable(self, key: TableKey) -> Iterator[Path]:
+        path = self.path(key)
+        if not path.is_file():
+            raise StoreError(f"table {key} is not in the store {self.root}: materialize {key.asset} first")
+        try:
+            yield path
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StoreError(f"{path} cannot be read as the Parquet table that was written: {error}") from error
+
+
+def file_digest(path: Path) -> str:
+    """Give the sha256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _text_columns(schema: pa.Schema) -> list[str]:
+    # Dictionary pages only help repeated text; for 5,792 float columns they cost time and space.
+    return [item.name for item in schema if pa.types.is_string(item.type) or pa.types.is_large_string(item.type)]

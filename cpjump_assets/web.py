@@ -1,0 +1,161 @@
+"""The guarded launcher of the Dagster web UI.
+
+Belongs here: the Dagster home that every command shares, the web server with its guard, the daemon beside it. Does not
+belong here: definitions (``build``), the command line's words (``cli``).
+
+Dagster's own web server has no sign-in and executes a mutation from any web page that the same browser has open: a form
+that posts to ``/graphql?query=...`` is enough. The guard lets through only what the UI itself sends.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from cpjump_assets.science.errors import SettingsError
+from cpjump_assets.settings import Settings, dagster_home_from_environment
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 3000
+_STOP_SECONDS = 10
+
+Scope = MutableMapping[str, Any]
+App = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
+
+
+def instance_settings() -> Path:
+    """Give the project's ``dagster.yaml``: in the package when installed from a wheel, else at the top of the project."""
+    package = Path(__file__).parent
+    beside, above = package / "dagster.yaml", package.parent / "dagster.yaml"
+    return beside if beside.is_file() else above
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Make the Dagster home and put the project's ``dagster.yaml`` into it; one that lies elsewhere is ignored.
+
+    A ``dagster.yaml`` that is already there is left alone: somebody chose it, for example for Postgres.
+
+    Raises
+    ------
+    SettingsError
+        If the folder cannot be made.
+    """
+    home = dagster_home_from_environment() or settings.dagster_home
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            shutil.copyfile(instance_settings(), home / "dagster.yaml")
+    except OSError as error:
+        raise SettingsError(f"CPJUMP_STORE or DAGSTER_HOME: {home} cannot be written: {error.strerror}") from error
+    return home
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Open the instance in which runs and events of these settings are recorded."""
+    with dg.DagsterInstance.from_config(str(prepare_home(settings))) as instance:
+        yield instance
+
+
+def guard(app: App, *, port: int) -> App:
+    """Let through only requests that the UI itself sends.
+
+    Refused (403) are a foreign ``Host`` (a name that was rebound to this machine), a foreign ``Origin``, anything that the
+    browser marks as cross-site, and every request that could change something unless it is a POST of JSON without a query
+    string; GraphQL by GET is refused whole. A browser cannot send such a POST to another site without asking first, and
+    this server answers no such question.
+    """
+    own = {f"{name}:{port}" for name in (HOST, "localhost")}
+
+    async def guarded(scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan" or _is_own(scope, own):
+            await app(scope, receive, send)
+        else:
+            await _refuse(scope, send)
+
+    return guarded
+
+
+def _is_own(scope: Scope, own: set[str]) -> bool:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    origin = headers.get("origin")
+    if headers.get("host") not in own or (origin is not None and origin.partition("://")[2] not in own):
+        return False
+    if scope["type"] == "websocket":
+        return origin is not None
+    if scope["path"] != "/graphql" and scope["method"] in ("GET", "HEAD"):
+        # A page elsewhere may link here; only then is the request cross-site, and it changes nothing.
+        return True
+    return (
+        scope["method"] == "POST"
+        and not scope["query_string"]
+        and headers.get("content-type", "").partition(";")[0].strip() == "application/json"
+        and headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+    )
+
+
+async def _refuse(scope: Scope, send: Any) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    body = b"refused: this server answers only its own pages\n"
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def serve(settings: Settings, *, port: int = DEFAULT_PORT) -> None:
+    """Serve the web UI on 127.0.0.1, with the daemon that runs queued runs, schedules and sensors, until interrupted.
+
+    Parameters
+    ----------
+    settings
+        What the code location is loaded with.
+    port
+        TCP port.
+    """
+    import uvicorn
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import ModuleTarget
+    from dagster_webserver.app import create_app_from_workspace_process_context
+
+    home = prepare_home(settings)
+    settings.export(dagster_home=home)  # the code servers are children that read the environment
+    target = ModuleTarget("cpjump_assets.definitions", attribute="defs", working_directory=None, location_name="cpjump")
+    with (
+        open_instance(settings) as instance,
+        _daemon(),
+        WorkspaceProcessContext(instance, workspace_load_target=target) as workspace,
+    ):
+        app = guard(create_app_from_workspace_process_context(workspace), port=port)
+        uvicorn.run(app, host=HOST, port=port, log_level="warning")
+
+
+@contextmanager
+def _daemon() -> Iterator[None]:
+    command = [sys.executable, "-m", "dagster._daemon", "run", "-m", "cpjump_assets.definitions", "--log-level", "error"]
+    # A session of its own: Ctrl-C reaches the web server first, which then ends the daemon with all its children.
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

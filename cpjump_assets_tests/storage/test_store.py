@@ -1,0 +1,103 @@
+"""The store: whole or not at all, equal bytes for equal inputs, one clear error."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cpjump_assets.science.errors import StoreError
+from cpjump_assets.storage.atomic import atomic_path
+from cpjump_assets.storage.store import Provenance, Store, TableKey
+
+KEY = TableKey("profiles", "normalized_profiles", "2020_11_04_CPJUMP1.BR00117010")
+MADE = Provenance("1", {"wells": "ab", "aggregated_profiles": "cd"}, "gallery")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def _frame(seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {"Metadata_Well": [f"A{i:02d}" for i in range(1, 25)], "Cells_Area": rng.normal(size=24).astype("float32")}
+    )
+
+
+def test_a_table_reads_back_as_it_was_written(store: Store) -> None:
+    stored = store.write(KEY, _frame(), MADE)
+    pd.testing.assert_frame_equal(store.read(KEY), _frame())
+    assert (stored.rows, stored.columns) == (24, ("Metadata_Well", "Cells_Area"))
+    assert store.describe(KEY) == stored
+    assert store.read(KEY, ["Metadata_Well"]).columns.tolist() == ["Metadata_Well"]
+
+
+def test_the_partition_key_keeps_what_stands_behind_its_dot(store: Store) -> None:
+    assert store.path(KEY).name == "2020_11_04_CPJUMP1.BR00117010.parquet"
+
+
+def test_equal_inputs_give_equal_bytes_in_any_order_of_the_inputs(store: Store) -> None:
+    first = store.write(KEY, _frame(), MADE)
+    turned = Provenance("1", {"aggregated_profiles": "cd", "wells": "ab"}, "gallery")
+    assert store.write(KEY, _frame(), turned).digest == first.digest
+    assert store.write(KEY, _frame(1), turned).digest != first.digest
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Provenance("2", MADE.inputs),
+        Provenance("1", {**MADE.inputs, "wells": "ef"}),
+        Provenance("1", MADE.inputs, "simulated gallery, size small, seed 0"),
+    ],
+)
+def test_made_from_sees_each_part_of_the_provenance(store: Store, other: Provenance) -> None:
+    assert not store.made_from(KEY, MADE)
+    store.write(KEY, _frame(), MADE)
+    assert store.made_from(KEY, MADE)
+    assert not store.made_from(KEY, other)
+
+
+def test_a_failed_write_keeps_the_former_table_and_leaves_nothing_behind(store: Store) -> None:
+    before = store.write(KEY, _frame(), MADE)
+
+    def fail_halfway() -> None:
+        with atomic_path(store.path(KEY)) as part:
+            part.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail_halfway()
+    assert store.describe(KEY) == before
+    assert list(store.root.rglob("*.part")) == []
+
+
+def test_a_store_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    # A file where the store's folder should be stands for every reason why the folder cannot be made.
+    (tmp_path / "store").write_text("in the way")
+    with pytest.raises(StoreError, match=r"cannot write 2020_11_04_CPJUMP1\.BR00117010\.parquet"):
+        Store(tmp_path / "store").write(KEY, _frame(), MADE)
+
+
+def test_an_absent_and_an_altered_table_are_named(store: Store) -> None:
+    with pytest.raises(StoreError, match="materialize normalized_profiles first"):
+        store.read(KEY)
+    store.write(KEY, _frame(), MADE)
+    content = store.path(KEY).read_bytes()
+    store.path(KEY).write_bytes(content[: len(content) // 2])
+    with pytest.raises(StoreError, match="cannot be read as the Parquet table"):
+        store.read(KEY)
+
+
+def test_a_foreign_parquet_file_is_refused(store: Store) -> None:
+    store.path(KEY).parent.mkdir(parents=True)
+    _frame().to_parquet(store.path(KEY))
+    with pytest.raises(StoreError, match="carries no provenance"):
+        store.describe(KEY)
+
+
+def test_a_key_cannot_leave_the_store(store: Store) -> None:
+    with pytest.raises(StoreError, match="outside of the store"):
+        store.path(TableKey("profiles", "x", "../../../etc/passwd"))

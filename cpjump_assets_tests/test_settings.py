@@ -1,0 +1,57 @@
+"""Settings: defaults, parsing, one clear line for a bad value, and what they leave alone."""
+
+from pathlib import Path
+
+import pytest
+
+from cpjump_assets.science.errors import SettingsError
+from cpjump_assets.settings import Settings
+
+
+def test_nothing_set_is_the_public_gallery_and_a_local_store() -> None:
+    settings = Settings.from_environment({})
+    assert settings == Settings()
+    assert settings.gallery == "s3://cellpainting-gallery/cpg0000-jump-pilot/source_4"
+    assert settings.s3_endpoint is None
+    assert settings.reference.startswith("https://")
+
+
+def test_every_setting_survives_the_way_to_a_child_process() -> None:
+    settings = Settings(
+        gallery="s3://mirror/root",
+        s3_endpoint="http://127.0.0.1:9000",
+        reference="/somewhere/reference",
+        store=Path("/somewhere/store"),
+        connections=3,
+        plates_per_run=17,
+        refresh_cron="1 2 3 4 5",
+    )
+    assert Settings.from_environment(settings.to_environment()) == settings
+    assert Settings.from_environment(Settings().to_environment()) == Settings()
+
+
+def test_an_empty_value_counts_as_unset_and_foreign_variables_are_left_alone() -> None:
+    assert Settings.from_environment({"CPJUMP_CONNECTIONS": " ", "AWS_ENDPOINT_URL": "http://x"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CPJUMP_GALLERY", "https://cellpainting-gallery"),
+        ("CPJUMP_GALLERY", "s3://"),
+        ("CPJUMP_S3_ENDPOINT", "127.0.0.1:9000"),
+        ("CPJUMP_REFERENCE", "ftp://somewhere"),
+        ("CPJUMP_STORE", "s3://bucket/prefix"),
+        ("CPJUMP_CONNECTIONS", "many"),
+        ("CPJUMP_CONNECTIONS", "0"),
+        ("CPJUMP_PLATES_PER_RUN", "-1"),
+        ("CPJUMP_REFRESH_CRON", "weekly"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_the_variable_and_the_value(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        Settings.from_environment({name: value})
+    message = str(error.value)
+    assert message.startswith(name)
+    assert repr(value) in message
+    assert "\n" not in message
