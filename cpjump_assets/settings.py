@@ -1,7 +1,7 @@
 """The settings of the platform, read from the environment.
 
-Belongs here: names, defaults and parsing; this is the only module that touches ``os.environ``. Does not belong here: what
-is done with a setting. Parsing is pure: nothing is opened, listed or created.
+Belongs here: names, defaults and parsing; this is the only module that touches ``os.environ``. Does not belong here:
+what is done with a setting. Parsing is pure: nothing is opened, listed or created.
 """
 
 import os

@@ -31,7 +31,7 @@ App = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[N
 
 
 def instance_settings() -> Path:
-    """Give the project's ``dagster.yaml``: in the package when installed from a wheel, else at the top of the project."""
+    """Give the project's ``dagster.yaml``: in an installed package, else at the top of the project."""
     package = Path(__file__).parent
     beside, above = package / "dagster.yaml", package.parent / "dagster.yaml"
     return beside if beside.is_file() else above
@@ -67,10 +67,10 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 def guard(app: App, *, port: int) -> App:
     """Let through only requests that the UI itself sends.
 
-    Refused (403) are a foreign ``Host`` (a name that was rebound to this machine), a foreign ``Origin``, anything that the
-    browser marks as cross-site, and every request that could change something unless it is a POST of JSON without a query
-    string; GraphQL by GET is refused whole. A browser cannot send such a POST to another site without asking first, and
-    this server answers no such question.
+    Refused (403) are a foreign ``Host`` (a name that was rebound to this machine), a foreign ``Origin``, anything that
+    the browser marks as cross-site, and every request that could change something unless it is a POST of JSON without a
+    query string; GraphQL by GET is refused whole. A browser cannot send such a POST to another site without asking
+    first, and this server answers no such question.
     """
     own = {f"{name}:{port}" for name in (HOST, "localhost")}
 
@@ -140,11 +140,18 @@ def serve(settings: Settings, *, port: int = DEFAULT_PORT) -> None:
 
 @contextmanager
 def _daemon() -> Iterator[None]:
-    command = [sys.executable, "-m", "dagster._daemon", "run", "-m", "cpjump_assets.definitions", "--log-level", "error"]
+    command = [
+        sys.executable,
+        "-m",
+        "dagster._daemon",
+        "run",
+        "-m",
+        "cpjump_assets.definitions",
+        "--log-level",
+        "error",
+    ]
     # A session of its own: Ctrl-C reaches the web server first, which then ends the daemon with all its children.
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, start_new_session=True
-    )
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         yield
     finally:

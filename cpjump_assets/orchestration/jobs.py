@@ -1,10 +1,10 @@
 """The jobs, and the one order in which a refresh runs them.
 
-Belongs here: selections of assets and their sequence. Does not belong here: what an asset does, when a refresh is started
-(``schedules``, ``cli``).
+Belongs here: selections of assets and their sequence. Does not belong here: what an asset does, when a refresh is
+started (``schedules``, ``cli``).
 
-Dagster refuses one job over two partition definitions, so a refresh is a sequence of runs that share a tag. ``refresh_plan``
-states the order; the command line, the ``refresh`` job, the schedule and the tests all run that plan.
+Dagster refuses one job over two partition definitions, so a refresh is a sequence of runs that share a tag.
+``refresh_plan`` states the order; the command line, the ``refresh`` job, the schedule and the tests all run that plan.
 """
 
 import uuid
@@ -41,9 +41,15 @@ def refresh_job(resolve: Callable[[str], dg.JobDefinition], request: "RefreshReq
     def run_refresh(context: dg.OpExecutionContext) -> None:
         refresh = Refresh(resolve, context.instance, identifier=context.run_id[:8])
         for finished in refresh.run(request):
-            context.log.info(f"{finished.planned.title}: {'done' if finished.success else 'failed'}, run {finished.run_id}")
+            context.log.info(
+                f"{finished.planned.title}: {'done' if finished.success else 'failed'}, run {finished.run_id}"
+            )
 
-    @dg.job(name="refresh", description="Everything, in order: what changed is made again.", executor_def=dg.in_process_executor)
+    @dg.job(
+        name="refresh",
+        description="Everything, in order: what changed is made again.",
+        executor_def=dg.in_process_executor,
+    )
     def refresh() -> None:
         run_refresh()
 
@@ -65,9 +71,7 @@ observe_reference = _job("observe_reference", "Look at the reference tables.", "
 observe_gallery = _job(
     "observe_gallery", "List the plates' profiles in the gallery.", "gallery_profiles", partitions_def=plates
 )
-metadata = _job(
-    "metadata", "Plates, reagents and wells.", "experiment_metadata", "perturbations", "wells"
-)
+metadata = _job("metadata", "Plates, reagents and wells.", "experiment_metadata", "perturbations", "wells")
 profiles = _job(
     "profiles",
     "Pull, annotate and normalize plates; takes a range of plates in one run.",
@@ -281,4 +285,7 @@ def _reason(event: dg.DagsterEvent) -> str:
     error = data.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
+    if error is None:
+        return f"{event.step_key} failed"
+    # Dagster puts the class in front of the message; the message alone was written for a person.
+    return error.message.partition(f"{error.cls_name}: ")[2].strip() or f"{event.step_key}: {error.message.strip()}"

@@ -4,8 +4,8 @@ Belongs here: what every asset does after its computation: write, record, descri
 Does not belong here: the computation.
 
 A plate asset runs over a key range in one run. Dagster's own event at the end of the step would record all plates or,
-after a crash, none; so each plate is recorded by an event of its own as soon as its table is in the store, and the event
-at the end is held back (``PLATES_RECORDED``).
+after a crash, none; so each plate is recorded by an event of its own as soon as its table is in the store, and the
+event at the end is held back (``PLATES_RECORDED``).
 """
 
 from collections.abc import Callable, Mapping
@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
-
-# Output metadata with this key tells Dagster 1.13 that the step has recorded its own events. The name is internal to
-# Dagster: a test holds that each plate is recorded exactly once.
-from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as PLATES_RECORDED
 from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
     DATA_VERSION_TAG,
     get_input_data_version_tag,
 )
+
+# Output metadata with this key tells Dagster 1.13 that the step has recorded its own events. The name is internal to
+# Dagster: a test holds that each plate is recorded exactly once.
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as PLATES_RECORDED
 
 from cpjump_assets.orchestration.display import table_metadata
 from cpjump_assets.orchestration.tables import StoredAsset

@@ -1,7 +1,7 @@
 """The one resource of the assets: where the platform reads and writes.
 
-Belongs here: turning settings into the store, the gallery and the reference root, none of which knows of Dagster. Does not
-belong here: reading the environment (``settings``), opening anything at import.
+Belongs here: turning settings into the store, the gallery and the reference root, none of which knows of Dagster. Does
+not belong here: reading the environment (``settings``), opening anything at import.
 """
 
 from pathlib import Path

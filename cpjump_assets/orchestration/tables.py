@@ -4,7 +4,7 @@ Belongs here: what the assets and checks agree on about a table's place and vers
 (``science.schemas``), how a table is made (``assets``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
@@ -37,6 +37,8 @@ EXPERIMENT_METADATA = StoredAsset("metadata", "experiment_metadata", "1")
 PERTURBATIONS = StoredAsset("metadata", "perturbations", "1")
 WELLS = StoredAsset("metadata", "wells", "1")
 SPLIT_MANIFEST = StoredAsset("splits", "split_manifest", "1")
+REJECTED_MANIFEST = StoredAsset("splits", "rejected_manifest", "1")
+"""No asset: a manifest that broke its promises, kept for inspection until a sound one is made."""
 LEAKAGE_AUDIT = StoredAsset("splits", "leakage_audit", "1")
 AGGREGATED_PROFILES = StoredAsset("profiles", "aggregated_profiles", "1")
 ANNOTATED_PROFILES = StoredAsset("profiles", "annotated_profiles", "1")
@@ -49,6 +51,8 @@ OVERALL_SCORES = StoredAsset("benchmark", "overall_scores", "1")
 BENCHMARK_CLASSES = StoredAsset("benchmark", "benchmark_classes", "1")
 BENCHMARK_SCORES = StoredAsset("benchmark", "benchmark_scores", "1")
 PUBLISHED_COMPARISON = StoredAsset("benchmark", "published_comparison", "1")
+
+REFERENCE_ORIGIN = "reference tables"
 
 
 def inputs_of(store: "Store", *keys: "TableKey") -> dict[str, "StoredTable"]:
@@ -76,5 +80,14 @@ def provenance_from(code_version: str, inputs: dict[str, "StoredTable"]) -> "Pro
     )
 
 
+def provenance_of_reference(asset: StoredAsset, inputs: Mapping[str, str]) -> "Provenance":
+    """Give the provenance of a table made from reference files, and perhaps from other metadata tables."""
+    from cpjump_assets.storage.store import Provenance
+
+    return Provenance(code_version=asset.code_version, inputs=inputs, origin=REFERENCE_ORIGIN)
+
+
 def _common_origin(origins: Iterable[str]) -> str:
-    return " + ".join(sorted(set(origins)))
+    """Join the origins; reference tables are annotations and say nothing of where the measurements come from."""
+    measured = sorted(set(origins) - {REFERENCE_ORIGIN})
+    return " + ".join(measured) or REFERENCE_ORIGIN

@@ -12,10 +12,11 @@ MAIN_BATCH = "2020_11_04_CPJUMP1"
 DEEP_PROFILER_BATCH = "2020_11_04_CPJUMP1_DL"
 """Ten plates of the main batch with DeepProfiler features: the same images, so no acquisitions of their own."""
 
+# Plate lists as in the experiment metadata of the 2024 paper: 107 acquisitions without the DeepProfiler batch.
 _TIME_DELAY_PLATES = (
-    "BR00117006 BR00117020 BR00117021 BR00117022 BR00117023 BR00118039 BR00118040 BR00118050".split()
+    *(f"BR00{number}" for number in (117006, 117020, 117021, 117022, 117023)),
+    *(f"BR00{number}" for number in (118039, 118040, 118050)),
 )
-# Plate lists as in the experiment metadata of the 2024 paper (107 acquisitions without the DeepProfiler batch).
 BATCHES: dict[str, tuple[str, ...]] = {
     MAIN_BATCH: tuple(
         f"BR00{number}"
@@ -29,10 +30,10 @@ BATCHES: dict[str, tuple[str, ...]] = {
         )
         for number in range(first, last + 1)
     ),
-    "2020_11_18_CPJUMP1_TimepointDay1": tuple(_TIME_DELAY_PLATES),
-    "2020_11_19_TimepointDay4": tuple(_TIME_DELAY_PLATES),
-    "2020_12_02_CPJUMP1_2WeeksTimePoint": tuple(_TIME_DELAY_PLATES),
-    "2020_12_07_CPJUMP1_4WeeksTimePoint": tuple(_TIME_DELAY_PLATES),
+    "2020_11_18_CPJUMP1_TimepointDay1": _TIME_DELAY_PLATES,
+    "2020_11_19_TimepointDay4": _TIME_DELAY_PLATES,
+    "2020_12_02_CPJUMP1_2WeeksTimePoint": _TIME_DELAY_PLATES,
+    "2020_12_07_CPJUMP1_4WeeksTimePoint": _TIME_DELAY_PLATES,
     "2020_12_08_CPJUMP1_Bleaching": tuple(
         f"BR00{number}{round_}" for number in range(116991, 116995) for round_ in "ABCDEF"
     ),
@@ -60,7 +61,9 @@ class PlateKey(NamedTuple):
         """
         batch, _, barcode = key.partition(".")
         if barcode not in BATCHES.get(batch, ()):
-            raise BadTableError(f"plate {key!r} is not one of the {len(PLATES)} acquisitions <batch>.<barcode> of CPJUMP1")
+            raise BadTableError(
+                f"plate {key!r} is not one of the {len(PLATES)} acquisitions <batch>.<barcode> of CPJUMP1"
+            )
         return cls(batch, barcode)
 
 

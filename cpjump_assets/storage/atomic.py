@@ -16,9 +16,9 @@ from cpjump_assets.science.errors import StoreError
 def atomic_path(final: Path) -> Iterator[Path]:
     """Give a path to write to; put it in place of ``final`` when the block ends without an error.
 
-    The bytes are on the disk (fsync) before the rename, and the rename is on the disk before the block returns. When the
-    block raises, the partial file is removed and ``final`` stays as it was. The partial name is unique, so two writers of
-    one file never tear it: the last rename wins.
+    The bytes are on the disk (fsync) before the rename, and the rename is on the disk before the block returns. When
+    the block raises, the partial file is removed and ``final`` stays as it was. The partial name is unique, so two
+    writers of one file never tear it: the last rename wins.
 
     Raises
     ------

@@ -1,10 +1,10 @@
 """The store: Parquet tables by group, asset and partition.
 
-Belongs here: paths, atomic writes, the provenance that travels inside each table, digests. Does not belong here: schemas
-and rules (``science``), pulled gallery objects (``gallery``), Dagster events (``orchestration``).
+Belongs here: paths, atomic writes, the provenance that travels inside each table, digests. Does not belong here:
+schemas and rules (``science``), pulled gallery objects (``gallery``), Dagster events (``orchestration``).
 
-A table carries its provenance in the Parquet footer, so that data and provenance are written by one rename and can never
-disagree. No clock time, run, host or path is stored: equal inputs give equal bytes.
+A table carries its provenance in the Parquet footer, so that data and provenance are written by one rename and can
+never disagree. No clock time, run, host or path is stored: equal inputs give equal bytes.
 """
 
 import hashlib
@@ -115,6 +115,9 @@ class Store:
             If the store cannot be written; what was there before stays.
         """
         table = pa.Table.from_pandas(frame, preserve_index=False)
+        untyped = [item.name for item in table.schema if pa.types.is_null(item.type)]
+        if untyped:
+            raise ValueError(f"table {key}: columns {untyped} hold nothing and have no type")
         # The pandas footer would tie the bytes to the pandas version; the column types say all that is needed.
         table = table.replace_schema_metadata({_FOOTER_KEY: provenance.to_bytes()})
         with atomic_path(self.path(key)) as part:
@@ -130,7 +133,8 @@ class Store:
             If the table was never made, or the file is not the Parquet file that was written.
         """
         with self._readable(key) as path:
-            return pq.read_table(path, columns=None if columns is None else list(columns)).to_pandas()
+            table = pq.read_table(path, columns=None if columns is None else list(columns))
+        return _to_frame(table)
 
     def describe(self, key: TableKey) -> StoredTable:
         """Read the footer and the digest of a table, not its rows.
@@ -153,6 +157,22 @@ class Store:
                 bytes=path.stat().st_size,
                 provenance=Provenance.from_bytes(stored),
             )
+
+    def missing_values(self, key: TableKey) -> dict[str, int]:
+        """Count the missing values of each column, from the footer alone.
+
+        Raises
+        ------
+        StoreError
+            As ``read``.
+        """
+        with self._readable(key) as path:
+            footer = pq.read_metadata(path)
+        counts = dict.fromkeys(footer.schema.to_arrow_schema().names, 0)
+        for group in (footer.row_group(index) for index in range(footer.num_row_groups)):
+            for chunk in (group.column(index) for index in range(group.num_columns)):
+                counts[chunk.path_in_schema] += chunk.statistics.null_count
+        return counts
 
     def made_from(self, key: TableKey, provenance: Provenance) -> bool:
         """Tell whether the table is there and was made from exactly this, so that making it again changes nothing."""
@@ -177,6 +197,18 @@ def file_digest(path: Path) -> str:
     """Give the sha256 of a file, as 64 hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+_NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+
+
+def _to_frame(table: pa.Table) -> pd.DataFrame:
+    """Keep integers and booleans what they are where some are missing; pandas would make floats and objects of them."""
+    frame = table.to_pandas()
+    for item, column in zip(table.schema, table.columns, strict=True):
+        if column.null_count and item.type in _NULLABLE:
+            frame[item.name] = column.to_pandas(types_mapper=_NULLABLE.get)
+    return frame
 
 
 def _text_columns(schema: pa.Schema) -> list[str]:

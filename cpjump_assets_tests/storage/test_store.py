@@ -34,6 +34,33 @@ def test_a_table_reads_back_as_it_was_written(store: Store) -> None:
     assert store.read(KEY, ["Metadata_Well"]).columns.tolist() == ["Metadata_Well"]
 
 
+def test_missing_values_are_counted_without_reading_them(store: Store) -> None:
+    frame = _frame()
+    frame.loc[:4, "Cells_Area"] = np.nan
+    frame["Cells_Constant"] = np.float32("nan")
+    store.write(KEY, frame, MADE)
+    assert store.missing_values(KEY) == {"Metadata_Well": 0, "Cells_Area": 5, "Cells_Constant": 24}
+    pd.testing.assert_frame_equal(store.read(KEY), frame)
+
+
+def test_integers_and_booleans_keep_their_kind_when_some_or_all_are_missing(store: Store) -> None:
+    frame = pd.DataFrame(
+        {
+            "whole": pd.Series([1, 2, 3], dtype="int64"),
+            "some": pd.Series([1, None, 3], dtype="Int64"),
+            "none": pd.Series([None, None, None], dtype="boolean"),
+            "text": pd.Series(["a", None, "b"], dtype="str"),
+        }
+    )
+    store.write(KEY, frame, MADE)
+    pd.testing.assert_frame_equal(store.read(KEY), frame)
+
+
+def test_a_column_without_a_type_is_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match="Metadata_target_is_across"):
+        store.write(KEY, pd.DataFrame({"Metadata_target_is_across": [None, None]}), MADE)
+
+
 def test_the_partition_key_keeps_what_stands_behind_its_dot(store: Store) -> None:
     assert store.path(KEY).name == "2020_11_04_CPJUMP1.BR00117010.parquet"
 

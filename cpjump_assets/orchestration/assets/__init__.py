@@ -2,3 +2,24 @@
 
 Belongs here: functions that load, call science, store and describe. Does not belong here: rules, scores, plots.
 """
+
+from cpjump_assets.orchestration.assets import benchmark, metadata, profiles, sources, splits
+
+all_assets = [
+    sources.reference_tables,
+    sources.gallery_profiles,
+    metadata.experiment_metadata,
+    metadata.perturbations,
+    metadata.wells,
+    splits.split_manifest,
+    splits.leakage_audit,
+    profiles.aggregated_profiles,
+    profiles.annotated_profiles,
+    profiles.normalized_profiles,
+    profiles.normalized_profiles_whole_plate,
+    profiles.feature_selection,
+    profiles.selected_profiles,
+    benchmark.overall,
+    benchmark.benchmark,
+    benchmark.published_comparison,
+]

@@ -19,7 +19,7 @@ OWNERS = ["team:cpjump"]
     group_name=GROUP,
     description=(
         "A row is a reference file: the official split table, experiment metadata, plate maps and annotations.\n\n"
-        "The data version is one sha256 over all of them; files of a pinned public commit are refused when their sum differs."
+        "The data version is one sha256 over all of them. Files of a known public commit must have its sums."
     ),
     tags={"dagster/kind/csv": ""},
 )
@@ -40,8 +40,8 @@ def reference_tables(platform: Platform) -> dg.ObserveResult:
     partitions_def=plates,
     description=(
         "A partition is a plate's aggregated profile in the gallery, `<plate>.csv.gz`.\n\n"
-        "The data version is its ETag and size, from the listing: no object is read. Other files of the plate are metadata. "
-        "A plate that the gallery does not hold gets no version."
+        "The data version is its ETag and size, from the listing: no object is read. Other files of the plate are "
+        "metadata. A plate that the gallery does not hold gets no version."
     ),
     tags={"dagster/kind/s3": ""},
 )
@@ -60,7 +60,7 @@ def gallery_profiles(context: dg.OpExecutionContext, platform: Platform) -> dg.D
     return dg.DataVersionsByPartition({})
 
 
-def _observation(key: str, listing) -> dg.AssetObservation:  # noqa: ANN001 - a type of the lazy gallery package
+def _observation(key: str, listing) -> dg.AssetObservation:
     profile = listing.profile
     return dg.AssetObservation(
         asset_key="gallery_profiles",

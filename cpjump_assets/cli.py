@@ -1,0 +1,227 @@
+"""The command line, ``cpjump``.
+
+Belongs here: words, arguments, exit codes and how results look in a terminal. Does not belong here: any work; heavy
+imports stand inside the commands, so that ``cpjump --help`` answers at once.
+
+Exit codes: 0 done; 1 the command found what it looks for (wells that cross, a failed refresh); 2 it could not be
+carried out, with one line that says why.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cpjump_assets.science.errors import CpjumpError
+from cpjump_assets.science.plates import BATCHES, MAIN_BATCH, PLATES
+from cpjump_assets.science.strategies import STRATEGIES
+from cpjump_assets.settings import Settings
+
+FOUND, FAILED = 1, 2
+
+
+class _Commands(click.Group):
+    """Shows what a user can cure as one line, and leaves on Ctrl-C without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CpjumpError as error:
+            click.echo(f"cpjump: {error}", err=True)
+            ctx.exit(FAILED)
+        except KeyboardInterrupt:
+            click.echo("cpjump: interrupted; what was stored is whole, and the next run goes on from there", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """CPJUMP1, the JUMP Cell Painting pilot, as a data platform.
+
+    Settings come from the environment: CPJUMP_GALLERY, CPJUMP_S3_ENDPOINT, CPJUMP_REFERENCE, CPJUMP_STORE and others
+    (see the README).
+    """
+
+
+@main.command()
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Where to work."
+)
+@click.option(
+    "--size",
+    type=click.Choice(["small", "full"]),
+    default="small",
+    show_default=True,
+    help="About 300 or 5,792 features.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulated gallery.")
+@click.option(
+    "--reference",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Take plates and reagents from this reference root.",
+)
+def demo(folder: Path, size: str, seed: int, reference: Path | None) -> None:
+    """Do the main job on a simulated gallery, and look at what comes out.
+
+    Simulates a gallery with planted effects, serves it over S3 on loopback, and makes everything through Dagster.
+
+    \b
+    Examples:
+      cpjump demo
+      cpjump demo --size full --folder /tmp/full
+    """
+    from cpjump_assets import demo as demonstration
+    from cpjump_assets.terminal import demo_summary, following
+
+    plan = demonstration.DemoPlan(folder=folder, size=size, seed=seed, reference=reference)
+    with following("cpjump demo") as follow:
+        outcome = demonstration.run(plan, on_stage=follow)
+    demo_summary(outcome)
+
+
+@main.command()
+@click.option("--plates", help="Plate keys <batch>.<barcode> or barcodes of the main batch, comma-separated.")
+@click.option(
+    "--batch", "batches", multiple=True, type=click.Choice(list(BATCHES)), help="Take the plates of this batch too."
+)
+def refresh(plates: str | None, batches: tuple[str, ...]) -> None:
+    """Look for changes in the gallery and the reference tables, and make again what they touch.
+
+    \b
+    Examples:
+      cpjump refresh
+      cpjump refresh --plates BR00117010,BR00117011
+      cpjump refresh --batch 2020_12_08_CPJUMP1_Bleaching
+    """
+    from cpjump_assets.build import build_defs
+    from cpjump_assets.orchestration.jobs import Refresh, RefreshError, RefreshRequest
+    from cpjump_assets.terminal import following
+    from cpjump_assets.web import open_instance
+
+    settings = Settings.from_environment()
+    request = RefreshRequest(
+        plates=_plate_keys(plates), batches=(MAIN_BATCH, *batches), plates_per_run=settings.plates_per_run
+    )
+    definitions = build_defs(settings)
+    with open_instance(settings) as instance, following("cpjump refresh") as follow:
+        try:
+            for finished in Refresh(definitions.resolve_job_def, instance).run(request):
+                follow(finished.planned.title, finished.success)
+        except RefreshError as error:
+            click.echo(f"cpjump: {error}", err=True)
+            raise SystemExit(FOUND) from error
+
+
+def _plate_keys(text: str | None) -> tuple[str, ...]:
+    main_batch = {plate.barcode: str(plate) for plate in PLATES if plate.batch == MAIN_BATCH}
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    keys = tuple(main_batch.get(name, name) for name in names)
+    known = {str(plate) for plate in PLATES}
+    for key in keys:
+        if key not in known:
+            raise click.BadParameter(
+                f"{key!r} is not a plate of CPJUMP1; expected <batch>.<barcode>", param_hint="--plates"
+            )
+    return keys
+
+
+@main.command()
+@click.argument("strategy", type=click.Choice(STRATEGIES))
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write, .csv or .parquet."
+)
+def split(strategy: str, out: Path) -> None:
+    """Write the split manifest of a strategy, from the reference tables alone.
+
+    \b
+    Examples:
+      cpjump split cpjump1_official_representation --out manifest.csv
+      CPJUMP_REFERENCE=path/to/reference cpjump split cpjump1_official_gene_compound --out manifest.parquet
+    """
+    from cpjump_assets.gallery.metadata import load_metadata
+    from cpjump_assets.science.leakage import validate_manifest
+    from cpjump_assets.science.splits import split_manifest
+    from cpjump_assets.storage.export import export_table
+    from cpjump_assets.terminal import manifest_summary
+
+    metadata = load_metadata(_reference())
+    manifest = split_manifest(metadata.wells, strategy)
+    validate_manifest(manifest, metadata.wells, metadata.perturbations, strategy=strategy)
+    export_table(manifest, out)
+    manifest_summary(manifest, out)
+
+
+@main.command()
+@click.argument("manifest", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def audit(manifest: Path) -> None:
+    """Audit any manifest of CPJUMP1 wells for leakage; exit with 1 when wells cross subsets.
+
+    MANIFEST is a CSV file with Metadata_Plate, Metadata_Well and a column that names the subset.
+
+    \b
+    Example:
+      cpjump audit my_split.csv
+    """
+    from cpjump_assets.gallery.metadata import load_metadata
+    from cpjump_assets.science.foreign_manifests import audit_foreign_manifest
+    from cpjump_assets.storage.export import read_user_csv
+    from cpjump_assets.terminal import audit_table
+
+    frame = read_user_csv(manifest)
+    metadata = load_metadata(_reference())
+    table = audit_foreign_manifest(frame, metadata.wells, metadata.perturbations, name=manifest.name)
+    audit_table(table, title=f"leakage audit of {manifest.name}")
+    crossing = table.loc[table["rule"] == "well", "groups_crossing"].sum()
+    sys.exit(FOUND if crossing else 0)
+
+
+def _reference() -> Any:
+    from cpjump_assets.gallery.reference import ReferenceRoot
+
+    settings = Settings.from_environment()
+    return ReferenceRoot.parse(settings.reference, endpoint=settings.s3_endpoint)
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
+@click.option(
+    "--demo",
+    "folder",
+    is_flag=False,
+    flag_value="demo",
+    type=click.Path(path_type=Path),
+    help="Show the demo of this folder (default: demo) and serve its gallery.",
+)
+def ui(port: int, folder: Path | None) -> None:
+    """Serve the web UI on 127.0.0.1, guarded against other web pages.
+
+    \b
+    Examples:
+      cpjump ui
+      cpjump ui --demo            after `cpjump demo`
+      cpjump ui --port 3001
+    """
+    from cpjump_assets import demo as demonstration
+    from cpjump_assets.web import serve
+
+    click.echo(f"cpjump: the web UI comes up on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    if folder is None:
+        serve(Settings.from_environment(), port=port)
+        return
+    with demonstration.served(Path(folder)) as settings:
+        serve(settings, port=port)
+
+
+@main.command()
+def version() -> None:
+    """Print the versions of the platform and of Dagster."""
+    for package in ("cpjump-assets", "dagster"):
+        click.echo(f"{package} {installed_version(package)}")
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line with these arguments."""
+    main(args=arguments, prog_name="cpjump")

@@ -1,0 +1,95 @@
+"""The one S3 client of the gallery.
+
+Belongs here: how requests are made (anonymous, region, endpoint, retries, timeouts, pool) and how many at once. Does
+not belong here: what is asked for (``listing``, ``download``), what a failed answer means to the user (``failures``).
+"""
+
+import ipaddress
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+REGION = "us-east-1"
+REQUEST_ATTEMPTS = 5
+LOOPBACK_CONNECTIONS = 4
+REMOTE_CONNECTIONS = 16
+
+
+def gallery_client(
+    endpoint: str | None = None,
+    *,
+    connections: int | None = None,
+    connect_timeout: float = 10.0,
+    read_timeout: float = 30.0,
+) -> "S3Client":
+    """Make the client; it is safe to share among threads, and one per process is enough.
+
+    Requests are not signed, and nothing of the user's AWS set-up reaches it: neither ``AWS_*`` variables (endpoints,
+    profile, region, retries), nor the files in ``~/.aws``. A trust store given by ``AWS_CA_BUNDLE`` and the usual proxy
+    variables do count, because without them some networks have no way out; a loopback endpoint never goes through a
+    proxy.
+
+    Parameters
+    ----------
+    endpoint
+        Address of another S3 server, asked with the bucket in the path; None is AWS in us-east-1.
+    connections
+        Size of the connection pool; None is ``connections_for(endpoint)``.
+    connect_timeout, read_timeout
+        Seconds without any answer or any byte until a request counts as failed.
+    """
+    # Importing boto3 costs 0.14 CPU seconds, which definitions that only name the gallery need not pay.
+    import boto3.session
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    config = Config(
+        signature_version=UNSIGNED,
+        region_name=REGION,
+        max_pool_connections=connections or connections_for(endpoint),
+        retries={"mode": "standard", "total_max_attempts": REQUEST_ATTEMPTS},
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        proxies={} if is_loopback(endpoint) else None,
+        s3={"addressing_style": "path" if endpoint else "virtual"},
+        user_agent_extra="cpjump-assets",
+    )
+    session = boto3.session.Session(botocore_session=_session_of_its_own())
+    return session.client("s3", endpoint_url=endpoint, config=config)
+
+
+def connections_for(endpoint: str | None) -> int:
+    """Give the number of parallel requests that serve an endpoint best.
+
+    On loopback more threads than cores lose to the interpreter lock (measured: 4 threads 757 MB/s, 16 threads 538 MB/s
+    of 2 MB objects); over a network they hide the time to the first byte.
+    """
+    return LOOPBACK_CONNECTIONS if is_loopback(endpoint) else REMOTE_CONNECTIONS
+
+
+def is_loopback(endpoint: str | None) -> bool:
+    """Tell whether an address, if any, is on this machine."""
+    host = urlsplit(endpoint or "").hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _session_of_its_own() -> Any:
+    from botocore.session import Session
+
+    fixed = {
+        "config_file": os.devnull,
+        "credentials_file": os.devnull,
+        "ignore_configured_endpoint_urls": True,
+    }
+    variables = {
+        name: (None, None, fixed.get(name, default), convert)
+        for name, (_, _, default, convert) in Session.SESSION_VARIABLES.items()
+        if name != "ca_bundle"
+    }
+    return Session(session_vars=variables)

@@ -1,0 +1,131 @@
+"""ETags, recomputed while bytes stream by: the proof that a body is what the listing promised.
+
+Belongs here: what an ETag says, the hashes that answer it, and how sure the answer is. Does not belong here: requests
+(``download``). S3 gives no checksum with objects as old as CPJUMP1's, and no client notices a flipped bit of the right
+length; the ETag is all there is to hold on to.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+MIB = 1024**2
+COMMON_PART_SIZES = tuple(n * MIB for n in (5, 8, 10, 15, 16, 32, 50, 64, 100, 128, 256, 512, 1024))
+"""Part sizes that upload tools use by default: 8 MiB is that of the AWS command line, 5 and 16 those of SDKs."""
+
+_ETAG = re.compile(r"([0-9a-f]{32})(?:-([1-9][0-9]{0,4}))?")
+
+
+class Verification(StrEnum):
+    """How the bytes of a stored object were proved to be those of the gallery."""
+
+    MD5 = "etag-md5"
+    MULTIPART = "etag-multipart"
+    UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True)
+class Etag:
+    """An ETag that was made from MD5 sums.
+
+    Attributes
+    ----------
+    text
+        The ETag as listed, without quotes.
+    parts
+        Number of parts of a multipart upload, whose ETag is ``md5(md5 of each part)-parts``; 0 when the ETag is the MD5
+        of the whole body.
+    """
+
+    text: str
+    parts: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Etag | None":
+        """Read an ETag; None when it does not have the form of MD5 sums, as on some other S3 servers."""
+        match = _ETAG.fullmatch(text)
+        return None if match is None else cls(text=text, parts=int(match[2] or 0))
+
+
+def could_be_part_size(part_size: int, *, size: int, parts: int) -> bool:
+    """Tell whether ``size`` bytes fall into ``parts`` parts when each but the last has ``part_size`` bytes."""
+    return part_size > 0 and -(-size // part_size) == parts
+
+
+def likely_part_sizes(size: int, parts: int) -> tuple[int, ...]:
+    """Give the common part sizes, in bytes, that cut ``size`` bytes into ``parts`` parts.
+
+    A single part is the whole body. The number of parts bounds the part size so closely that at most three sizes remain;
+    for a 23 GB database it is one.
+    """
+    if parts == 1:
+        return (max(size, 1),)
+    return tuple(part_size for part_size in COMMON_PART_SIZES if could_be_part_size(part_size, size=size, parts=parts))
+
+
+class EtagCheck:
+    """Hashes a body as it streams by and tells whether it answers to an ETag.
+
+    Parameters
+    ----------
+    etag
+        The ETag to answer to; None when it says nothing about the body.
+    part_sizes
+        Part sizes to try for a multipart ETag, in bytes; each costs one MD5 over the body (671 MB/s measured).
+    """
+
+    def __init__(self, etag: Etag | None, part_sizes: Sequence[int] = ()) -> None:
+        self._etag = etag
+        self._sums: list[_WholeMd5 | _MultipartMd5] = []
+        if etag is not None:
+            self._sums = [_MultipartMd5(size) for size in part_sizes] if etag.parts else [_WholeMd5()]
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next bytes of the body."""
+        for running in self._sums:
+            running.update(chunk)
+
+    def found(self) -> tuple[str, ...]:
+        """Give the ETags that the bytes so far could have, one for each part size tried."""
+        return tuple(running.etag() for running in self._sums)
+
+    def matches(self) -> bool:
+        """Tell whether the bytes so far answer to the ETag."""
+        return self._etag is not None and self._etag.text in self.found()
+
+
+class _WholeMd5:
+    def __init__(self) -> None:
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def update(self, chunk: bytes) -> None:
+        self._md5.update(chunk)
+
+    def etag(self) -> str:
+        return self._md5.hexdigest()
+
+
+class _MultipartMd5:
+    def __init__(self, part_size: int) -> None:
+        self._part_size = part_size
+        self._closed: list[bytes] = []
+        self._open = hashlib.md5(usedforsecurity=False)
+        self._room = part_size
+
+    def update(self, chunk: bytes) -> None:
+        rest = memoryview(chunk)
+        while rest:
+            taken, rest = rest[: self._room], rest[self._room :]
+            self._open.update(taken)
+            self._room -= len(taken)
+            if self._room == 0:
+                self._closed.append(self._open.digest())
+                self._open, self._room = hashlib.md5(usedforsecurity=False), self._part_size
+
+    def etag(self) -> str:
+        # A body that ends on a part boundary has no further part; an empty body has one, empty part.
+        has_open_part = self._room < self._part_size or not self._closed
+        sums = [*self._closed, self._open.digest()] if has_open_part else self._closed
+        return f"{hashlib.md5(b''.join(sums), usedforsecurity=False).hexdigest()}-{len(sums)}"

@@ -1,0 +1,204 @@
+"""Profiles: pulled plate by plate, annotated, normalized, and selected over the batch.
+
+Belongs here: loading, calling science, storing. Does not belong here: the rules of normalization and selection.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from cpjump_assets.orchestration import tables
+from cpjump_assets.orchestration.assets.metadata import wells
+from cpjump_assets.orchestration.assets.sources import gallery_profiles
+from cpjump_assets.orchestration.display import counts, markdown_table
+from cpjump_assets.orchestration.partitions import MAIN_PLATE_KEYS, main_batch, plates
+from cpjump_assets.orchestration.recording import Made, PlateInput, keep_table, map_plates
+from cpjump_assets.orchestration.resources import Platform
+
+if TYPE_CHECKING:
+    from cpjump_assets.science.features import Profiles
+    from cpjump_assets.science.normalize import NormalizeConfig
+    from cpjump_assets.storage.store import Store
+
+_COMMON: dict[str, Any] = {"group_name": "profiles", "owners": ["team:cpjump"], "kinds": {"parquet"}}
+_PLATES: dict[str, Any] = {
+    **_COMMON,
+    "partitions_def": plates,
+    "backfill_policy": dg.BackfillPolicy.single_run(),
+}
+
+
+@dg.asset(
+    **{**_PLATES, "kinds": {"s3", "parquet"}},
+    deps=[gallery_profiles],
+    code_version=tables.AGGREGATED_PROFILES.code_version,
+)
+def aggregated_profiles(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """A row is a well: the median over its cells of each CellProfiler feature, as the gallery publishes it.
+
+    The object is pulled, its ETag computed again from the bytes, and kept as it is in the store; this table holds the
+    same values in float32. Wells without cells have no row.
+    """
+    from cpjump_assets.gallery.layout import safe_relative_path
+    from cpjump_assets.gallery.profile_file import read_profile_csv
+    from cpjump_assets.science.errors import GalleryError
+    from cpjump_assets.science.plates import PlateKey
+    from cpjump_assets.storage.store import Provenance
+
+    store, gallery = platform.store, platform.gallery
+    listed = gallery.list_plates([PlateKey.parse(key) for key in context.partition_keys])
+    objects = {str(plate): listing.profile for plate, listing in listed.items()}
+    absent = [plate for plate, item in objects.items() if item is None]
+    if absent:
+        raise GalleryError(f"{gallery.root} holds no aggregated profile of {', '.join(absent)}")
+    report = gallery.pull(objects.values(), store.gallery_folder)
+    context.log.info(
+        f"pulled {len(report.pulled)} objects, {report.bytes:,} bytes in {report.seconds:.1f} s; "
+        f"{report.skipped} unchanged, {report.retries} retries, {len(report.unverified)} unverified"
+    )
+    origin = gallery.origin()
+
+    def source(plate: str) -> PlateInput:
+        version = objects[plate].version
+        return PlateInput(
+            Provenance(tables.AGGREGATED_PROFILES.code_version, {"gallery_profiles": version}, origin),
+            upstream={"gallery_profiles": version},
+        )
+
+    def make(plate: str) -> Made:
+        item = objects[plate]
+        frame = read_profile_csv(store.gallery_folder / safe_relative_path(item.key), PlateKey.parse(plate))
+        return Made(frame, {"gallery key": item.key, "etag": item.etag})
+
+    return map_plates(context, store, tables.AGGREGATED_PROFILES, source=source, make=make)
+
+
+@dg.asset(**_PLATES, deps=[aggregated_profiles, wells], code_version=tables.ANNOTATED_PROFILES.code_version)
+def annotated_profiles(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """A row is a well with what it holds: the aggregated profile behind the `Metadata_` columns of `wells`."""
+    from cpjump_assets.science.annotate import annotate
+    from cpjump_assets.science.plates import PlateKey
+
+    store = platform.store
+    layout = store.read(tables.WELLS.key())
+    layout_version = store.describe(tables.WELLS.key())
+
+    def make(plate: str) -> Made:
+        profile = store.read(tables.AGGREGATED_PROFILES.key(plate))
+        annotated = annotate(profile, layout, PlateKey.parse(plate))
+        return Made(annotated.to_frame())
+
+    def source(plate: str) -> PlateInput:
+        profile = store.describe(tables.AGGREGATED_PROFILES.key(plate))
+        inputs = {"aggregated_profiles": profile, "wells": layout_version}
+        return _plate_input(tables.ANNOTATED_PROFILES, inputs)
+
+    return map_plates(context, store, tables.ANNOTATED_PROFILES, source=source, make=make)
+
+
+@dg.asset(**_PLATES, deps=[annotated_profiles], code_version=tables.NORMALIZED_PROFILES.code_version)
+def normalized_profiles(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """A row is a well, each feature scaled by median and MAD of the plate's negative controls.
+
+    A feature without spread among the negative controls is missing in every well of the plate, and counted.
+    """
+    from cpjump_assets.science.normalize import NEGCON_2024
+
+    return _normalize_plates(context, platform.store, tables.NORMALIZED_PROFILES, NEGCON_2024)
+
+
+@dg.asset(**_PLATES, deps=[annotated_profiles], code_version=tables.NORMALIZED_WHOLE_PLATE.code_version)
+def normalized_profiles_whole_plate(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """A row is a well, each feature scaled by median and MAD of all wells of the plate."""
+    from cpjump_assets.science.normalize import WHOLE_PLATE_2024
+
+    return _normalize_plates(context, platform.store, tables.NORMALIZED_WHOLE_PLATE, WHOLE_PLATE_2024)
+
+
+def _normalize_plates(
+    context: dg.AssetExecutionContext, store: "Store", asset: tables.StoredAsset, config: "NormalizeConfig"
+) -> dg.MaterializeResult:
+    from cpjump_assets.science.features import Profiles
+    from cpjump_assets.science.normalize import normalize_plate
+
+    def make(plate: str) -> Made:
+        annotated = Profiles.from_frame(store.read(tables.ANNOTATED_PROFILES.key(plate)))
+        normalized = normalize_plate(annotated, config, dtype="float32")
+        report = normalized.report
+        summary = counts(
+            {
+                "features": len(report),
+                "zero-MAD features": report["zero_mad"].sum(),
+                "features with NaN": (report["n_nan"] > 0).sum(),
+                "features with infinite values": (report["n_inf"] > 0).sum(),
+            }
+        )
+        return Made(normalized.profiles.to_frame(), summary)
+
+    def source(plate: str) -> PlateInput:
+        return _plate_input(asset, {"annotated_profiles": store.describe(tables.ANNOTATED_PROFILES.key(plate))})
+
+    return map_plates(context, store, asset, source=source, make=make)
+
+
+def _plate_input(asset: tables.StoredAsset, inputs: dict[str, Any]) -> PlateInput:
+    provenance = tables.provenance_from(asset.code_version, inputs)
+    return PlateInput(provenance, upstream=provenance.inputs)
+
+
+@dg.asset(
+    **_COMMON,
+    deps=[dg.AssetDep(normalized_profiles, partition_mapping=main_batch)],
+    code_version=tables.FEATURE_SELECTION.code_version,
+)
+def feature_selection(platform: Platform) -> dg.MaterializeResult:
+    """A row is a feature: kept, or dropped and by which rule, over all plates of the main batch.
+
+    Variance, correlation, NaN and blocklist, as in the 2024 paper; a feature that still lacks a value somewhere is
+    dropped by a rule of its own, `remaining_nan`, so that nothing missing is scored.
+    """
+    from cpjump_assets.science.feature_selection import PAPER_2024, select_features
+
+    store = platform.store
+    keys = _stored_plates(store)
+    provenance = tables.provenance_from(tables.FEATURE_SELECTION.code_version, tables.inputs_of(store, *keys))
+    selection = select_features(_batch(store, keys), PAPER_2024)
+    verdicts = selection["dropped_by"].fillna("kept").value_counts().rename_axis("rule").reset_index(name="features")
+    shown = {
+        "plates": len(keys),
+        "kept features": int(selection["kept"].sum()),
+        "verdicts": markdown_table(verdicts),
+        "fitted on": "all wells of the batch (transductive): test wells take part in choosing features",
+    }
+    return keep_table(store, tables.FEATURE_SELECTION, Made(selection, shown), provenance)
+
+
+@dg.asset(
+    **_COMMON,
+    deps=[dg.AssetDep(normalized_profiles, partition_mapping=main_batch), feature_selection],
+    code_version=tables.SELECTED_PROFILES.code_version,
+)
+def selected_profiles(platform: Platform) -> dg.MaterializeResult:
+    """A row is a well of the main batch with the selected features, normalized to its plate's negative controls."""
+    from cpjump_assets.science.feature_selection import apply_selection
+
+    store = platform.store
+    keys = _stored_plates(store)
+    inputs = tables.inputs_of(store, *keys, tables.FEATURE_SELECTION.key())
+    provenance = tables.provenance_from(tables.SELECTED_PROFILES.code_version, inputs)
+    selection = store.read(tables.FEATURE_SELECTION.key())
+    selected = apply_selection(_batch(store, keys), selection)
+    shown = counts({"plates": len(keys), "features": len(selected.features)})
+    return keep_table(store, tables.SELECTED_PROFILES, Made(selected.to_frame(), shown), provenance)
+
+
+def _stored_plates(store: "Store") -> list:
+    """Give the main batch's normalized plates that are there; a plate that the gallery lacks is counted by a check."""
+    keys = [tables.NORMALIZED_PROFILES.key(plate) for plate in MAIN_PLATE_KEYS]
+    return [key for key in keys if store.exists(key)]
+
+
+def _batch(store: "Store", keys: list) -> "Profiles":
+    from cpjump_assets.science.features import Profiles, stack
+
+    return stack(Profiles.from_frame(store.read(key)) for key in keys)

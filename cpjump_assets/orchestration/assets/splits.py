@@ -1,0 +1,134 @@
+"""Splits: a manifest for each strategy, proved before it is stored, and its leakage audit.
+
+Belongs here: the gate between a manifest and the store. Does not belong here: the strategies (``science.splits``), the
+leakage rules (``science.leakage_rules``).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from cpjump_assets.orchestration import tables
+from cpjump_assets.orchestration.assets.metadata import perturbations, wells
+from cpjump_assets.orchestration.display import markdown_table, picture
+from cpjump_assets.orchestration.partitions import strategies
+from cpjump_assets.orchestration.recording import Made, keep_table
+from cpjump_assets.orchestration.resources import Platform
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cpjump_assets.science.leakage import Violation
+    from cpjump_assets.storage.store import Store
+
+_COMMON: dict[str, Any] = {
+    "group_name": "splits",
+    "owners": ["team:cpjump"],
+    "kinds": {"pandas", "parquet"},
+    "partitions_def": strategies,
+}
+
+
+@dg.asset(**_COMMON, deps=[wells, perturbations], code_version=tables.SPLIT_MANIFEST.code_version)
+def split_manifest(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """A row is a well that the strategy assigns to train, validate or test.
+
+    A manifest that breaks what its strategy promises is never stored: its checks turn red, the former manifest stays,
+    and whatever depends on the strategy refuses to run until a sound manifest is made.
+    """
+    from cpjump_assets.figures.splits import subsets_figure
+    from cpjump_assets.science import splits
+    from cpjump_assets.science.leakage import violations
+    from cpjump_assets.science.schemas import SPLIT_MANIFEST
+
+    store, strategy = platform.store, context.partition_key
+    inputs = tables.inputs_of(store, tables.WELLS.key(), tables.PERTURBATIONS.key())
+    provenance = tables.provenance_from(tables.SPLIT_MANIFEST.code_version, inputs)
+    layout, reagents = store.read(tables.WELLS.key()), store.read(tables.PERTURBATIONS.key())
+
+    manifest = splits.split_manifest(layout, strategy)
+    broken = violations(manifest, layout, reagents, strategy)
+    if broken:
+        store.write(tables.REJECTED_MANIFEST.key(strategy), manifest, provenance)
+        _turn_red(context, broken)
+        raise dg.Failure(f"{strategy}: the manifest is refused. " + " | ".join(map(str, broken)), allow_retries=False)
+    subsets = manifest.groupby("subset", as_index=False).agg(
+        wells=("Metadata_Well", "size"),
+        targets=("Metadata_target", "nunique"),
+        reagents=("Metadata_broad_sample", "nunique"),
+    )
+    shown = {"subsets": markdown_table(subsets), "figure": picture(subsets_figure(manifest), "wells of each subset")}
+    result = keep_table(
+        store, tables.SPLIT_MANIFEST, Made(manifest, shown), provenance, partition=strategy, schema=SPLIT_MANIFEST
+    )
+    # Only now: a crash between the two leaves the strategy closed, never open.
+    store.remove(tables.REJECTED_MANIFEST.key(strategy))
+    return result
+
+
+def _turn_red(context: dg.AssetExecutionContext, broken: list["Violation"]) -> None:
+    """Record the failed checks of a manifest that will not be stored, so that the standalone checks cannot see it."""
+    for violation in broken:
+        context.log_event(
+            dg.AssetCheckEvaluation(
+                asset_key=tables.SPLIT_MANIFEST.asset_key,
+                check_name=violation.rule,
+                passed=False,
+                severity=dg.AssetCheckSeverity.ERROR,
+                partition=context.partition_key,
+                metadata={
+                    "groups": violation.groups,
+                    "groups crossing": violation.groups_crossing,
+                    "wells": markdown_table(violation.wells),
+                },
+            )
+        )
+
+
+def sound_manifest(store: "Store", strategy: str) -> "pd.DataFrame":
+    """Read a manifest and prove it again, because a check blocks only inside its own run.
+
+    Raises
+    ------
+    LeakageError
+        If the last manifest of the strategy was refused, or the stored one breaks a promise.
+    BadTableError
+        If the stored manifest is not a whole and sound table.
+    StoreError
+        If there is none.
+    """
+    from cpjump_assets.science.errors import LeakageError
+    from cpjump_assets.science.leakage import validate_manifest
+
+    if store.exists(tables.REJECTED_MANIFEST.key(strategy)):
+        raise LeakageError(
+            f"{strategy}: the last manifest was refused (kept as {tables.REJECTED_MANIFEST.key(strategy)}); "
+            "materialize split_manifest again once the cause is mended"
+        )
+    manifest = store.read(tables.SPLIT_MANIFEST.key(strategy))
+    validate_manifest(manifest, store.read(tables.WELLS.key()), store.read(tables.PERTURBATIONS.key()), strategy)
+    return manifest
+
+
+@dg.asset(**_COMMON, deps=[split_manifest, wells, perturbations], code_version=tables.LEAKAGE_AUDIT.code_version)
+def leakage_audit(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """A row is a leakage rule: its groups, how many cross subsets, and whether the strategy promises that none does."""
+    from cpjump_assets.figures.splits import leakage_figure
+    from cpjump_assets.science.leakage import audit
+    from cpjump_assets.science.schemas import LEAKAGE_AUDIT
+
+    store, strategy = platform.store, context.partition_key
+    inputs = tables.inputs_of(
+        store, tables.SPLIT_MANIFEST.key(strategy), tables.WELLS.key(), tables.PERTURBATIONS.key()
+    )
+    provenance = tables.provenance_from(tables.LEAKAGE_AUDIT.code_version, inputs)
+    manifest = sound_manifest(store, strategy)
+    table = audit(manifest, store.read(tables.WELLS.key()), store.read(tables.PERTURBATIONS.key()), strategy=strategy)
+    columns = ["rule", "groups", "groups_crossing", "wells_crossing", "promised", "verdict", "note"]
+    shown = {
+        "rules": markdown_table(table[columns]),
+        "figure": picture(leakage_figure(table), "share of groups that cross subsets, by rule"),
+    }
+    return keep_table(
+        store, tables.LEAKAGE_AUDIT, Made(table, shown), provenance, partition=strategy, schema=LEAKAGE_AUDIT
+    )

@@ -1,0 +1,201 @@
+"""Asset checks: what every stored table must be, and what each strategy promises.
+
+Belongs here: reading a stored table again and turning findings into check results. Does not belong here: the rules
+themselves (``science.leakage``, ``science.schemas``).
+
+Checks of the strategies are partitioned and their runs take one strategy at a time, because Dagster 1.13 records a
+partitioned check of a range run without its partition. Checks of the plates look at all plates in the store at once.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from cpjump_assets.orchestration import tables
+from cpjump_assets.orchestration.display import counts, markdown_table
+from cpjump_assets.orchestration.partitions import MAIN_PLATE_KEYS, strategies
+from cpjump_assets.orchestration.resources import Platform
+from cpjump_assets.orchestration.tables import StoredAsset
+from cpjump_assets.science.leakage import AUDIT_RULES, BLOCKING_RULES
+from cpjump_assets.science.schemas import EXPERIMENT_METADATA, LEAKAGE_AUDIT, PERTURBATIONS, SPLIT_MANIFEST, WELLS
+from cpjump_assets.science.score_tables import CLASSES, PUBLISHED_COMPARISON, SCORES, with_strategy
+
+if TYPE_CHECKING:
+    from cpjump_assets.science.schemas import TableSchema
+
+_ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+
+
+def schema_check(
+    asset: StoredAsset, schema: "TableSchema", partitions_def: dg.PartitionsDefinition | None = None
+) -> dg.AssetChecksDefinition:
+    """Make the check that a stored table keeps to its schema; it blocks what depends on the table."""
+
+    @dg.asset_check(
+        asset=asset.asset_key,
+        name=f"{asset.name}_schema",
+        description=f"Each row is {schema.row_is}: columns, types, allowed values and a key without repeats.",
+        blocking=True,
+        partitions_def=partitions_def,
+    )
+    def check(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
+        from cpjump_assets.science.errors import BadTableError
+
+        key = asset.key(context.partition_key if partitions_def else None)
+        frame = platform.store.read(key)
+        try:
+            schema.check(frame, str(key))
+        except BadTableError as error:
+            return dg.AssetCheckResult(passed=False, metadata={"problem": str(error)})
+        return dg.AssetCheckResult(passed=True, metadata={"rows": len(frame), "columns checked": len(schema.columns)})
+
+    return check
+
+
+def _rule_spec(name: str, description: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        name,
+        asset=tables.SPLIT_MANIFEST.asset_key,
+        description=description,
+        blocking=True,
+        partitions_def=strategies,
+    )
+
+
+@dg.multi_asset_check(
+    name="manifest_rules",
+    specs=[
+        *(_rule_spec(rule.name, f"No group crosses subsets. A group is {rule.description}.") for rule in AUDIT_RULES),
+        *(_rule_spec(name, f"{name.replace('_', ' ').capitalize()}.") for name in BLOCKING_RULES),
+    ],
+)
+def manifest_rules(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
+    """Try every leakage rule on the manifest as it lies in the store, so that a file altered there is caught too."""
+    from cpjump_assets.science.leakage import audit, leaking_wells, violations
+
+    store, strategy = platform.store, context.partition_key
+    manifest = store.read(tables.SPLIT_MANIFEST.key(strategy))
+    layout, reagents = store.read(tables.WELLS.key()), store.read(tables.PERTURBATIONS.key())
+    for row in audit(manifest, layout, reagents, strategy=strategy).itertuples(index=False):
+        passed = row.verdict == "ok"
+        named = {} if passed else {"wells": markdown_table(leaking_wells(manifest, layout, reagents, row.rule))}
+        yield dg.AssetCheckResult(
+            check_name=row.rule,
+            passed=passed,
+            severity=_ERROR if row.promised else _WARN,
+            metadata={"promised": bool(row.promised), **_crossing(row.groups, row.groups_crossing), **named},
+        )
+    broken = {violation.rule: violation for violation in violations(manifest, layout, reagents, strategy)}
+    for name in BLOCKING_RULES:
+        violation = broken.get(name)
+        metadata = {} if violation is None else _crossing(violation.groups, violation.groups_crossing)
+        named = {} if violation is None else {"wells": markdown_table(violation.wells)}
+        yield dg.AssetCheckResult(
+            check_name=name, passed=violation is None, severity=_ERROR, metadata={**metadata, **named}
+        )
+
+
+def _crossing(groups: int, crossing: int) -> dict[str, dg.MetadataValue]:
+    return counts({"groups": groups, "groups crossing": crossing})
+
+
+@dg.asset_check(
+    asset=tables.AGGREGATED_PROFILES.asset_key,
+    description="Every plate of the main batch has been pulled. One that the gallery lacks is a finding, no failure.",
+)
+def main_plates_pulled(platform: Platform) -> dg.AssetCheckResult:
+    """Count the plates of the main batch that are not in the store."""
+    missing = [key for key in MAIN_PLATE_KEYS if not platform.store.exists(tables.AGGREGATED_PROFILES.key(key))]
+    return dg.AssetCheckResult(
+        passed=not missing,
+        severity=_WARN,
+        metadata={"plates": len(MAIN_PLATE_KEYS), "missing": len(missing), "which": ", ".join(missing) or "none"},
+    )
+
+
+@dg.asset_check(
+    asset=tables.ANNOTATED_PROFILES.asset_key,
+    description="Every well of a plate has a profile. Real plates are short of wells in places; the wells are counted.",
+)
+def plates_complete(platform: Platform) -> dg.AssetCheckResult:
+    """Count the wells without a profile, by plate."""
+    from cpjump_assets.science.quality import short_plates
+
+    store = platform.store
+    rows = {
+        key: store.describe(tables.ANNOTATED_PROFILES.key(key)).rows
+        for key in _stored(store, tables.ANNOTATED_PROFILES)
+    }
+    table = short_plates(rows)
+    return dg.AssetCheckResult(
+        passed=table.empty,
+        severity=_WARN,
+        metadata={**counts({"plates": len(rows), "plates short of wells": len(table)}), "which": markdown_table(table)},
+    )
+
+
+@dg.asset_check(
+    asset=tables.NORMALIZED_PROFILES.asset_key,
+    description="No feature lacks values. Features without spread in the negative controls, or with NaN, are counted.",
+)
+def features_without_values(platform: Platform) -> dg.AssetCheckResult:
+    """Count the features that lack values, by plate; they never reach a score (see feature_selection)."""
+    from cpjump_assets.science.quality import incomplete_features
+
+    store = platform.store
+    missing = {
+        key: store.missing_values(tables.NORMALIZED_PROFILES.key(key))
+        for key in _stored(store, tables.NORMALIZED_PROFILES)
+    }
+    table = incomplete_features(missing)
+    return dg.AssetCheckResult(
+        passed=table.empty,
+        severity=_WARN,
+        metadata={
+            **counts({"plates": len(missing), "features that lack values somewhere": table["feature"].nunique()}),
+            "by plate": markdown_table(
+                table.groupby("plate", as_index=False).size().rename(columns={"size": "features"})
+            ),
+        },
+    )
+
+
+@dg.asset_check(
+    asset=tables.SELECTED_PROFILES.asset_key,
+    description="Every selected feature of every well is a finite number, and no well comes twice.",
+    blocking=True,
+)
+def selected_profiles_finite(platform: Platform) -> dg.AssetCheckResult:
+    """Look at the stored matrix."""
+    from cpjump_assets.science.quality import count_unusable
+
+    unusable = count_unusable(platform.store.read(tables.SELECTED_PROFILES.key()))
+    return dg.AssetCheckResult(passed=not any(unusable.values()), severity=_ERROR, metadata=counts(unusable))
+
+
+def _stored(store: Any, asset: StoredAsset) -> list[str]:
+    return [key for key in MAIN_PLATE_KEYS if store.exists(asset.key(key))]
+
+
+_SCHEMAS: list[tuple[StoredAsset, "TableSchema", dg.PartitionsDefinition | None]] = [
+    (tables.EXPERIMENT_METADATA, EXPERIMENT_METADATA, None),
+    (tables.PERTURBATIONS, PERTURBATIONS, None),
+    (tables.WELLS, WELLS, None),
+    (tables.SPLIT_MANIFEST, SPLIT_MANIFEST, strategies),
+    (tables.LEAKAGE_AUDIT, LEAKAGE_AUDIT, strategies),
+    (tables.OVERALL_CLASSES, CLASSES, None),
+    (tables.OVERALL_SCORES, SCORES, None),
+    (tables.BENCHMARK_CLASSES, with_strategy(CLASSES), strategies),
+    (tables.BENCHMARK_SCORES, with_strategy(SCORES), strategies),
+    (tables.PUBLISHED_COMPARISON, PUBLISHED_COMPARISON, None),
+]
+
+all_checks: list[Callable[..., Any]] = [
+    *(schema_check(asset, schema, partitions_def) for asset, schema, partitions_def in _SCHEMAS),
+    manifest_rules,
+    main_plates_pulled,
+    plates_complete,
+    features_without_values,
+    selected_profiles_finite,
+]

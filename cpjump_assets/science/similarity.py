@@ -1,0 +1,92 @@
+"""How alike two profiles are: the cosine of the angle between them.
+
+Belongs here: unit rows, blocks of cosines made from them, and when two cosines are equal. Does not belong here: which
+profiles are compared (tasks such as ``detection``), what a similarity is worth (``retrieval``).
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from cpjump_assets.science.errors import ProfileError
+
+Floats = npt.NDArray[np.float64]
+
+TIE = 2.0**-40
+"""Two cosines that differ by no more than this count as equal.
+
+Unit rows of up to some 8,000 features give a cosine that is off by less than this, whatever order BLAS sums in; so
+copies of one profile tie, on any machine and with any number of threads.
+"""
+
+
+def unit_rows(
+    X: npt.NDArray[np.floating],
+    *,
+    features: Sequence[str] | None = None,
+    describe_row: Callable[[int], str] = "row {}".format,
+) -> Floats:
+    """Scale every row to length 1, so that a product of two rows is their cosine.
+
+    Parameters
+    ----------
+    X
+        Profiles, shape (n_rows, n_features), any float type.
+    features
+        Names of the columns for the message of an error; their numbers by default.
+    describe_row
+        Names a row in the message of an error: row number in, words out.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows, n_features)
+
+    Raises
+    ------
+    ProfileError
+        If a profile has a NaN or infinite feature, or no direction: all zeros have no cosine with anything, and any
+        value given to it would be an invention. The message names the first such profile, its feature, and the number.
+    """
+    unit = np.array(X, dtype=np.float64, order="C")
+    with np.errstate(over="ignore", invalid="ignore"):
+        length = np.sqrt(np.einsum("ij,ij->i", unit, unit))
+    unusable = np.flatnonzero(~np.isfinite(length) | (length == 0.0))
+    if unusable.size:
+        problem = _name_problem(unit[unusable[0]], features)
+        raise ProfileError(
+            f"{describe_row(int(unusable[0]))}: {problem}; cosines need finite profiles that are not zero everywhere"
+            f" ({unusable.size} of {len(unit)} profiles here are unusable)"
+        )
+    unit /= length[:, np.newaxis]
+    return unit
+
+
+def cosines_within_groups(groups: Floats) -> Floats:
+    """Give the cosines of each row with the other rows of its group.
+
+    Parameters
+    ----------
+    groups
+        Unit rows, shape (n_groups, size, n_features).
+
+    Returns
+    -------
+    ndarray, shape (n_groups, size, size - 1)
+        The row's cosine with itself is left out; the others keep their order.
+    """
+    n_groups, size, _ = groups.shape
+    every = groups @ groups.transpose(0, 2, 1)
+    return every[:, ~np.eye(size, dtype=bool)].reshape(n_groups, size, size - 1)
+
+
+def _name_problem(profile: Floats, features: Sequence[str] | None) -> str:
+    """Say in words why a profile has no direction."""
+    not_finite = np.flatnonzero(~np.isfinite(profile))
+    if not_finite.size:
+        first = int(not_finite[0])
+        name = f"feature {features[first] if features is not None else first}"
+        return f"{name} is {profile[first]}, and {not_finite.size - 1} other features of it are not finite"
+    if not profile.any():
+        return "every feature is 0"
+    return "its values are too large or too small for a length in double precision"

@@ -1,0 +1,198 @@
+"""Write a simulated gallery: a folder that stands in for the public bucket, its reference root, and the planted truth.
+
+Belongs here: what goes into which file, and putting the whole in place at once. Does not belong here: what the files
+say (the other modules of this package) and serving them (``server``).
+"""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from cpjump_assets.gallery.layout import GalleryRoot
+from cpjump_assets.science.errors import StoreError
+from cpjump_assets.science.plates import PlateKey
+from cpjump_assets.simulate.config import SIZES, SimulationConfig, Size
+from cpjump_assets.simulate.design import Design, read_design
+from cpjump_assets.simulate.images import image_key, load_data, site_images
+from cpjump_assets.simulate.profile_files import profile_csv_gz
+from cpjump_assets.simulate.profiles import ProfileModel
+from cpjump_assets.simulate.reference_files import PLATE_MAPS_FOLDER, copy_reference, write_invented_reference
+from cpjump_assets.simulate.truth import Truth, plant
+
+GALLERY = GalleryRoot(bucket="cellpainting-gallery", prefix="cpg0000-jump-pilot/source_4")
+"""Bucket and prefix of the public gallery; a simulated one has the same."""
+_N_PLATES_WITH_MORE_SUFFIXES = 2
+_PROFILE_KEYS = ["Metadata_Plate", "Metadata_Well"]
+
+
+@dataclass(frozen=True)
+class SimulatedGallery:
+    """Where a simulated gallery lies.
+
+    Attributes
+    ----------
+    folder
+        The folder that holds all of it.
+    size, seed
+        How it was made.
+    """
+
+    folder: Path
+    size: Size
+    seed: int
+
+    @property
+    def bucket_root(self) -> Path:
+        """Folder to serve: objects lie at ``<bucket>/<key>``."""
+        return self.folder / "s3"
+
+    @property
+    def gallery_url(self) -> str:
+        """Root of the gallery, as for ``CPJUMP_GALLERY``."""
+        return str(GALLERY)
+
+    @property
+    def reference_root(self) -> Path:
+        """Root of the reference tables, as for ``CPJUMP_REFERENCE``."""
+        return self.folder / "reference"
+
+    @property
+    def truth(self) -> Path:
+        """Folder of the planted truth: ``perturbations.csv``, ``features.csv`` and ``plates.csv``."""
+        return self.folder / "truth"
+
+    def object_path(self, key: str) -> Path:
+        """Give the file of an object."""
+        return self.bucket_root / GALLERY.bucket / key
+
+    @property
+    def exists(self) -> bool:
+        """Whether a simulated gallery, of whatever size and seed, lies in the folder."""
+        return self.object_path(GALLERY.marker_key).is_file()
+
+
+def simulate_gallery(
+    folder: Path,
+    *,
+    size: Size | Literal["small", "full"] = "small",
+    seed: int = 0,
+    reference: Path | None = None,
+    config: SimulationConfig | None = None,
+) -> SimulatedGallery:
+    """Write a simulated gallery.
+
+    The same arguments give the same bytes; the profiles of a plate do not depend on which other plates are written.
+    ``small`` takes 4 s and 51 MB on disk, ``full`` 45 s and 580 MB; plates are made one after another, so that memory
+    does not grow with them.
+
+    Parameters
+    ----------
+    folder
+        Where to write. A simulated gallery that is there already is replaced, at the end and as a whole.
+    size
+        ``small`` (51 plates, 300 features), ``full`` (51 plates, 5,792 features) or any other ``Size``.
+    seed
+        0 or more.
+    reference
+        Root of reference tables to take plates, wells and reagents from; without it they are invented.
+    config
+        Strengths of the planted effects; the default is what the demo shows.
+
+    Raises
+    ------
+    StoreError
+        If ``folder`` holds something else, or cannot be written.
+    GalleryError, BadTableError
+        If ``reference`` is no reference root.
+    """
+    size = size if isinstance(size, Size) else SIZES[size]
+    config = config or SimulationConfig()
+    complete = SimulatedGallery(folder, size, seed)
+    with _replacing(complete) as gallery:
+        if reference is None:
+            write_invented_reference(gallery.reference_root, seed)
+        else:
+            copy_reference(reference, gallery.reference_root)
+        design = read_design(gallery.reference_root)
+        truth = plant(design, size, seed, config)
+        truth.write(gallery.truth)
+        _write_objects(gallery, design, truth, ProfileModel.of(truth, seed, config))
+    return complete
+
+
+@contextmanager
+def _replacing(complete: SimulatedGallery) -> Iterator[SimulatedGallery]:
+    """Give the same gallery in a new folder, to fill; put it in its place when the block ends without an error."""
+    folder = complete.folder
+    if folder.exists() and not complete.exists and (folder.is_file() or any(folder.iterdir())):
+        raise StoreError(f"{folder} holds something else than a simulated gallery: name an empty or a new folder")
+    unique = uuid.uuid4().hex[:8]
+    part, replaced = (folder.with_name(f"{folder.name}.{unique}.{suffix}") for suffix in ("part", "old"))
+    try:
+        part.mkdir(parents=True)
+        yield replace(complete, folder=part)
+        if folder.exists():
+            folder.rename(replaced)
+        part.rename(folder)
+    except OSError as error:
+        raise StoreError(f"cannot write the simulated gallery to {folder}: {error.strerror or error}") from error
+    finally:
+        for leftover in (part, replaced):
+            if leftover.exists():
+                shutil.rmtree(leftover)
+
+
+def _write_objects(gallery: SimulatedGallery, design: Design, truth: Truth, model: ProfileModel) -> None:
+    size = gallery.size
+    _put(gallery, GALLERY.marker_key, f"simulated gallery, size {size.name}, seed {gallery.seed}\n".encode())
+    for batch in sorted({plate.batch for plate in size.plates}):
+        _put_plate_maps(gallery, batch)
+    suffixed = set(sorted(size.plates)[:_N_PLATES_WITH_MORE_SUFFIXES])
+    # One plate after another: two threads took as long for either size, because most of it holds the interpreter lock.
+    for plate in size.plates:
+        _put_profiles(gallery, design.wells_of(plate), model, plate, augmented=plate in suffixed)
+        sets = load_data(GALLERY, plate, size.sites).to_csv(index=False, lineterminator="\n")
+        _put(gallery, GALLERY.load_data_prefix(plate) + "load_data.csv", sets.encode())
+    _put_images(gallery, design, truth)
+
+
+def _put_profiles(
+    gallery: SimulatedGallery, wells: pd.DataFrame, model: ProfileModel, plate: PlateKey, *, augmented: bool
+) -> None:
+    features, values = model.features["feature"].tolist(), model.values(wells)
+    key = GALLERY.profile_key(plate)
+    _put(gallery, key, profile_csv_gz(wells[_PROFILE_KEYS], features, values))
+    if augmented:
+        metadata = wells[["Metadata_broad_sample", *_PROFILE_KEYS]]
+        _put(gallery, key.replace(".csv.gz", "_augmented.csv.gz"), profile_csv_gz(metadata, features, values))
+
+
+def _put_plate_maps(gallery: SimulatedGallery, batch: str) -> None:
+    folder = gallery.reference_root / PLATE_MAPS_FOLDER / batch
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        _put(gallery, GALLERY.platemaps_prefix(batch) + path.relative_to(folder).as_posix(), path.read_bytes())
+
+
+def _put_images(gallery: SimulatedGallery, design: Design, truth: Truth) -> None:
+    """Draw one site of two wells of the first plate: its first negative control and its strongest reagent."""
+    plate = min(gallery.size.plates)
+    wells = design.wells_of(plate).set_index("Metadata_Well")
+    planted = truth.perturbations.set_index("Metadata_broad_sample")["strength"]
+    strengths = wells["Metadata_broad_sample"].map(planted).fillna(0.0)
+    control = (wells["Metadata_control_type"] == "negcon").idxmax()
+    for well in map(str, (control, strengths.idxmax())):
+        images = site_images(gallery.seed, plate, well, 1, strength=float(strengths[well]))
+        for channel, content in images.items():
+            _put(gallery, image_key(GALLERY, plate, well, 1, channel), content)
+
+
+def _put(gallery: SimulatedGallery, key: str, content: bytes) -> None:
+    path = gallery.object_path(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

@@ -1,0 +1,48 @@
+"""Tables that go to users, or come from them, as files of their own.
+
+Belongs here: writing a table as CSV or Parquet where a user wants it, reading a user's CSV. Does not belong here: the
+platform's own tables (``store``).
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cpjump_assets.science.errors import BadTableError, StoreError
+from cpjump_assets.storage.atomic import atomic_path
+
+
+def export_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table, in place of a file that may be there; the suffix says the format.
+
+    Raises
+    ------
+    StoreError
+        If the suffix is neither ``.csv`` nor ``.parquet``, or the file cannot be written.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise StoreError(f"cannot write {path}: expected a name that ends in .csv or .parquet")
+    with atomic_path(path) as part:
+        if path.suffix == ".csv":
+            frame.to_csv(part, index=False, lineterminator="\n")
+        else:
+            frame.to_parquet(part, index=False)
+
+
+def read_user_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV file, every value as text.
+
+    Raises
+    ------
+    BadTableError
+        If it is no CSV file, is not UTF-8 text, or has no rows.
+    """
+    try:
+        frame = pd.read_csv(path, dtype="str")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise BadTableError(f"{path.name}: expected a CSV file with a header: {error}") from error
+    except OSError as error:
+        raise BadTableError(f"{path.name} cannot be read: {error.strerror or error}") from error
+    if frame.empty:
+        raise BadTableError(f"{path.name}: expected a row for each well below the header, found none")
+    return frame

@@ -1,0 +1,145 @@
+"""How the command line looks: progress while it works, tables when it is done.
+
+Belongs here: rich output. Does not belong here: what the numbers are.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from cpjump_assets.demo import DemoOutcome
+
+_VERDICT_STYLES = {"ok": "green", "warning": "yellow", "breach": "bold red"}
+_SUBSETS = ("train", "validate", "test")
+
+
+@contextmanager
+def following(title: str) -> Iterator[Callable[[str, bool], None]]:
+    """Show a spinner, and a line with its time for each stage that ends."""
+    console = Console(stderr=True)
+    last = time.monotonic()
+
+    def follow(stage: str, success: bool) -> None:
+        nonlocal last
+        now = time.monotonic()
+        mark = "[green]✓[/]" if success else "[bold red]✗[/]"
+        console.print(f"{mark} {stage} [dim]{now - last:.1f} s[/]")
+        last = now
+
+    with console.status(f"{title} is working"):
+        yield follow
+
+
+def manifest_summary(manifest: pd.DataFrame, path: Path) -> None:
+    """Say how many wells went where."""
+    console = Console()
+    counts = manifest["subset"].value_counts()
+    console.print(
+        f"{manifest['split_strategy'].iloc[0]}: {len(manifest):,} wells, {manifest['control_policy'].iloc[0]}"
+    )
+    for subset in _SUBSETS:
+        wells = manifest[manifest["subset"] == subset]
+        console.print(
+            f"  {subset:<9}{counts.get(subset, 0):>7,} wells, {wells['Metadata_target'].nunique():>3} targets"
+        )
+    console.print(f"written to {path}")
+
+
+def audit_table(audit: pd.DataFrame, *, title: str) -> None:
+    """Print a leakage audit, a line for each rule."""
+    table = Table(title=title, title_justify="left")
+    for name, justify in (
+        ("rule", "left"),
+        ("crossing", "right"),
+        ("groups", "right"),
+        ("wells", "right"),
+        ("verdict", "left"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=True)
+    table.add_column("examples and notes", overflow="fold")
+    for row in audit.itertuples(index=False):
+        remarks = "; ".join(text for text in (row.examples, row.note) if isinstance(text, str))
+        table.add_row(
+            row.rule,
+            f"{row.groups_crossing:,}",
+            f"{row.groups:,}",
+            f"{row.wells_crossing:,}",
+            _verdict(row.verdict, promised=row.promised),
+            remarks,
+        )
+    Console().print(table)
+
+
+def demo_summary(outcome: "DemoOutcome") -> None:
+    """Print what the demo made: splits, leakage, scores beside the planted truth, time, memory and where to look."""
+    from cpjump_assets.simulate.recovery import error_rates
+
+    console = Console()
+    console.print(_splits_table(outcome))
+    console.print(_scores_table(outcome.scores))
+    console.print(_recovery_table(outcome.recovery))
+    rates = error_rates(outcome.recovery)
+    console.print(", ".join(f"{name} {value:.1%}" for name, value in rates.items()))
+    console.print(f"time {outcome.seconds:.0f} s, peak memory {outcome.peak_bytes / 1e9:.2f} GB (PSS, all processes)")
+    folder = "" if str(outcome.folder) == "demo" else f" {outcome.folder}"
+    console.print(
+        f"tables: {outcome.folder}/store; lineage, checks and figures: `make dev ARGS=--demo` "
+        f"(or `cpjump ui --demo{folder}`), then http://127.0.0.1:3000"
+    )
+
+
+def _verdict(verdict: str, *, promised: bool) -> str:
+    return f"[{_VERDICT_STYLES[verdict]}]{verdict}[/]" + (" (promised)" if promised else "")
+
+
+def _splits_table(outcome: "DemoOutcome") -> Table:
+    table = Table(title="Splits, promises kept, rules that warn", title_justify="left")
+    table.add_column("strategy", no_wrap=True)
+    for name in (*_SUBSETS, "kept", "warned"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for strategy, manifest in outcome.subsets.items():
+        audit = outcome.audits[strategy]
+        promised = audit[audit["promised"]]
+        kept = (promised["verdict"] == "ok").sum()
+        counts = manifest["subset"].value_counts()
+        table.add_row(
+            strategy,
+            *(f"{counts.get(subset, 0):,}" for subset in _SUBSETS),
+            f"[{'green' if kept == len(promised) else 'bold red'}]{kept} of {len(promised)}[/]",
+            f"[yellow]{(audit['verdict'] == 'warning').sum()}[/]",
+        )
+    return table
+
+
+def _scores_table(scores: pd.DataFrame) -> Table:
+    table = Table(title="Perturbation detection, all wells (simulated data)", title_justify="left")
+    for name in ("condition", "classes", "retrieved", "fraction", "95 % interval", "mAP"):
+        table.add_column(name, justify="left" if name == "condition" else "right", no_wrap=True)
+    for row in scores.itertuples(index=False):
+        table.add_row(
+            f"{row.Metadata_experiment_type} {row.Metadata_cell_line} {row.Metadata_timepoint} h",
+            f"{row.n_classes}",
+            f"{row.n_retrieved}",
+            f"{row.fraction_retrieved:.3f}",
+            f"{row.fraction_retrieved_low:.3f}-{row.fraction_retrieved_high:.3f}",
+            f"{row.mean_average_precision:.3f}",
+        )
+    return table
+
+
+def _recovery_table(recovery: pd.DataFrame) -> Table:
+    table = Table(title="Planted against found", title_justify="left")
+    for name in ("modality", "planted", "classes", "retrieved", "share"):
+        table.add_column(name, justify="left" if name in ("modality", "planted") else "right")
+    for row in recovery.itertuples(index=False):
+        table.add_row(
+            row.Metadata_experiment_type, row.planted, f"{row.classes}", f"{row.retrieved}", f"{row.share:.1%}"
+        )
+    return table

@@ -1,0 +1,203 @@
+"""Tails of the null: every method against exact integers, and against random lists of copairs."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from copairs.compute import random_ap
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cpjump_assets.science.null_distribution import METHODS, p_value, tail_probability
+from cpjump_assets.science.retrieval import RankLists
+
+NULL_SIZE = 100_000
+
+
+def _lists(ranks, length):
+    ranks = np.sort(np.atleast_2d(ranks), axis=1)
+    n_queries, n_positives = ranks.shape
+    return RankLists(ranks.ravel(), np.full(n_queries, n_positives), np.full(n_queries, length - n_positives))
+
+
+def _random_ranks(rng, n_queries, n_positives, length):
+    """Half of the lists at random, half with low ranks, where decisions are made."""
+    keys = rng.random((n_queries, length))
+    keys[::2] *= np.arange(1, length + 1) ** 1.5
+    return np.sort(np.argsort(keys, axis=1)[:, :n_positives] + 1, axis=1)
+
+
+def _exact_tails(ranks, length):
+    """Count, with integers alone, the sets of ranks with a greater sum of j / rank: sums times lcm(1..length)."""
+    n_positives = ranks.shape[1]
+    multiple = math.lcm(*range(1, length + 1))
+    assert n_positives * multiple < 2**62
+    every = np.fromiter(
+        itertools.chain.from_iterable(itertools.combinations(range(1, length + 1), n_positives)), dtype=np.int64
+    ).reshape(-1, n_positives)
+    sums = np.sort(((multiple // every) * np.arange(1, n_positives + 1)).sum(axis=1))
+    observed = ((multiple // ranks) * np.arange(1, n_positives + 1)).sum(axis=1)
+    return (len(sums) - np.searchsorted(sums, observed, side="right")) / len(sums)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data(), st.integers(1, 3), st.integers(4, 30))
+def test_up_to_three_positives_are_exact(data, n_positives, length):
+    ranks = data.draw(
+        st.lists(
+            st.lists(st.integers(1, length), min_size=n_positives, max_size=n_positives, unique=True),
+            min_size=1,
+            max_size=8,
+        )
+    )
+    lists = _lists(ranks, length)
+    found = tail_probability(lists)
+    expected = _exact_tails(lists.ranks.reshape(-1, n_positives), length)
+    np.testing.assert_array_equal(found.value, expected)
+    np.testing.assert_array_equal(found.low, expected)
+    np.testing.assert_array_equal(found.high, expected)
+
+
+def test_every_list_of_a_configuration_is_exact_ties_included():
+    """All 4,960 lists of (3, 32) at once: many sums are met by several sets, and none may count as greater."""
+    ranks = np.array(list(itertools.combinations(range(1, 33), 3)))
+    expected = _exact_tails(ranks, 32)
+    assert len(np.unique(expected)) < len(expected)
+    np.testing.assert_array_equal(tail_probability(_lists(ranks, 32)).value, expected)
+
+
+def _cross_multiplied_tail(ranks, length):
+    """Compare fractions of integers by multiplying across: exact for lists too long for one common multiple."""
+    sets = np.array(np.triu_indices(length, 1)).T + 1
+    if len(ranks) == 3:
+        sets = np.array(list(itertools.combinations(range(1, length + 1), 3)))
+    terms = range(1, len(ranks) + 1)
+    denominators = sets.prod(axis=1)
+    numerators = sum(j * denominators // sets[:, j - 1] for j in terms)
+    own_denominator = math.prod(ranks)
+    own_numerator = sum(j * own_denominator // rank for j, rank in zip(terms, ranks, strict=True))
+    return np.mean(numerators * own_denominator > own_numerator * denominators)
+
+
+@pytest.mark.parametrize(
+    ("length", "n_positives", "method"),
+    [
+        (67, 3, "enumeration"),
+        (122, 3, "enumeration"),
+        (130, 3, "last rank"),
+        (775, 2, "enumeration"),
+        (800, 2, "last rank"),
+    ],
+)
+def test_long_lists_are_exact(length, n_positives, method):
+    ranks = _random_ranks(np.random.default_rng(7), 8, n_positives, length)
+    ranks[0] = np.arange(1, n_positives + 1)
+    ranks[1] = np.arange(length - n_positives, length) + 1
+    found = tail_probability(_lists(ranks, length))
+    assert {METHODS[index] for index in found.method} == {method}
+    expected = [_cross_multiplied_tail([int(rank) for rank in row], length) for row in ranks]
+    np.testing.assert_array_equal(found.value, expected)
+    assert found.value[0] == 0.0
+    np.testing.assert_array_equal(found.low, found.high)
+
+
+@pytest.mark.parametrize(("n_positives", "length"), [(4, 38), (5, 40), (6, 30), (7, 25), (11, 20)])
+@pytest.mark.parametrize("refined", [False, True])
+def test_interval_of_the_rank_program_always_contains_the_truth(n_positives, length, refined):
+    rng = np.random.default_rng(8)
+    ranks = np.vstack([_random_ranks(rng, 3000, n_positives, length), np.arange(1, n_positives + 1)])
+    found, truth = tail_probability(_lists(ranks, length), refined=refined), _exact_tails(ranks, length)
+    assert {METHODS[index] for index in found.method} == {"rank program"}
+    assert (found.low <= truth).all()
+    assert (truth <= found.high).all()
+    assert (found.low <= found.value).all()
+    assert (found.value <= found.high).all()
+    assert found.value[-1] == found.high[-1] == 0.0
+
+
+@pytest.mark.parametrize(("n_positives", "length"), [(5, 40), (6, 30), (7, 25)])
+def test_rank_program_errs_by_a_few_sets_or_a_thousandth(n_positives, length):
+    """Some 500,000 sets each, the hardest case: at p = 0.005 two or three sets are a thousandth."""
+    ranks = _random_ranks(np.random.default_rng(13), 5000, n_positives, length)
+    truth = _exact_tails(ranks, length)
+    found = tail_probability(_lists(ranks, length))
+    p, low, high, exact = (
+        p_value(tail, convention="add_one", null_size=NULL_SIZE) for tail in (found.value, found.low, found.high, truth)
+    )
+    error, width = np.abs(p / exact - 1), (high - low) / exact
+    assert error[exact > 5e-3].max() < 1.1e-3
+    assert np.quantile(error, 0.99) < 3e-4
+    assert np.abs(found.value - truth)[exact < 5e-3].max() * math.comb(length, n_positives) < 4.5
+    assert np.median(width) < 1e-3
+    assert width[exact > 0.03].max() < 3e-3
+
+
+def test_refining_narrows_the_interval():
+    ranks = _random_ranks(np.random.default_rng(14), 200, 7, 71)
+    lists = _lists(ranks, 71)
+    coarse, fine = tail_probability(lists), tail_probability(lists, refined=True)
+    assert (fine.high - fine.low).sum() < (coarse.high - coarse.low).sum() / 5
+    assert (np.maximum(coarse.low, fine.low) <= np.minimum(coarse.high, fine.high)).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data(), st.integers(4, 6), st.integers(8, 16))
+def test_rank_program_interval_contains_the_truth_for_any_list(data, n_positives, length):
+    ranks = data.draw(st.lists(st.integers(1, length), min_size=n_positives, max_size=n_positives, unique=True))
+    ranks = np.sort(np.array([ranks]), axis=1)
+    found, truth = tail_probability(_lists(ranks, length)), _exact_tails(ranks, length)
+    assert found.low[0] <= truth[0] <= found.high[0]
+
+
+def test_many_positives_in_a_long_list_agree_with_random_lists():
+    rng = np.random.default_rng(9)
+    draws, n_positives, length = 20_000, 30, 700
+    null = np.sort(rng.random((draws, length), dtype=np.float32).argpartition(n_positives, axis=1)[:, :n_positives]) + 1
+    sums = (np.arange(1, n_positives + 1) / null).sum(axis=1)
+    observed = null[np.argsort(sums)[[draws // 2, -draws // 10, -draws // 100]]]
+    found = tail_probability(_lists(observed, length))
+    drawn = np.array([(sums > own).mean() for own in (np.arange(1, n_positives + 1) / observed).sum(axis=1)])
+    z = (drawn - found.value) / np.sqrt(found.value * (1 - found.value) / draws)
+    assert np.abs(z).max() < 4
+    assert ((found.high - found.low) / found.value).max() < 0.03
+
+
+@pytest.mark.parametrize(("n_positives", "length"), [(1, 65), (3, 67), (2, 66), (7, 71), (6, 56)])
+def test_p_agrees_with_the_random_lists_of_copairs(n_positives, length):
+    drawn = random_ap(NULL_SIZE, n_positives, length, seed=10).astype(np.float64)
+    ranks = _random_ranks(np.random.default_rng(11), 40, n_positives, length)
+    found = tail_probability(_lists(ranks, length)).value
+    # copairs keeps its null in single precision: an own atom lies within 1e-6 of the observed value.
+    average_precision = (np.arange(1, n_positives + 1) / ranks).mean(axis=1)
+    estimate = np.array([(drawn > own + 1e-6).mean() for own in average_precision])
+    spread = np.sqrt(np.maximum(found * (1 - found), 1 / NULL_SIZE) / NULL_SIZE)
+    assert np.abs((estimate - found) / spread).max() < 4.5
+
+
+def test_a_result_does_not_depend_on_what_else_is_asked():
+    rng = np.random.default_rng(12)
+    configurations = [(1, 50), (3, 67), (3, 140), (4, 60), (7, 71), (5, 40), (12, 80), (30, 120), (7, 71)]
+    parts = [_lists(_random_ranks(rng, 2, *configuration), configuration[1]) for configuration in configurations]
+    together = RankLists.concatenate(parts)
+    shuffled = rng.permutation(len(together))
+    whole, again = tail_probability(together), tail_probability(together.take(shuffled))
+    alone = [tail_probability(together.take(np.array([query]))) for query in range(len(together))]
+    for name in ("value", "low", "high", "method"):
+        np.testing.assert_array_equal(getattr(whole, name)[shuffled], getattr(again, name))
+        np.testing.assert_array_equal(getattr(whole, name), np.concatenate([getattr(one, name) for one in alone]))
+
+
+def test_lists_without_positives_or_negatives_have_no_p():
+    lists = RankLists(np.array([1, 2, 3]), np.array([0, 2, 1]), np.array([10, 0, 10]))
+    found = tail_probability(lists)
+    np.testing.assert_array_equal(np.isnan(found.value), [True, True, False])
+    assert [METHODS[index] for index in found.method] == ["none", "none", "closed form"]
+    assert found.value[2] == 2 / 11
+
+
+def test_conventions():
+    tail = np.array([0.0, 1e-5, 0.5, 1.0, np.nan])
+    added = p_value(tail, convention="add_one", null_size=NULL_SIZE)
+    np.testing.assert_allclose(added, [1 / 100_001, 2 / 100_001, 50_001 / 100_001, 1.0, np.nan])
+    np.testing.assert_array_equal(p_value(tail, convention="strict", null_size=NULL_SIZE), tail)

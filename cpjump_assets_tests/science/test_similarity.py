@@ -1,0 +1,63 @@
+"""Unit rows and cosines, against scikit-learn; what is refused; copies of a profile tie."""
+
+import numpy as np
+import pytest
+from sklearn.metrics.pairwise import cosine_similarity
+
+from cpjump_assets.science.errors import ProfileError
+from cpjump_assets.science.similarity import TIE, cosines_within_groups, unit_rows
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products_of_unit_rows_are_cosines(dtype):
+    X = np.random.default_rng(1).normal(size=(30, 12)).astype(dtype)
+    unit = unit_rows(X)
+    assert unit.dtype == np.float64
+    np.testing.assert_allclose(unit @ unit.T, cosine_similarity(X.astype(np.float64)), atol=1e-15)
+
+
+def test_input_is_left_alone():
+    X = np.full((2, 3), 5.0)
+    unit_rows(X)
+    assert (X == 5.0).all()
+
+
+def test_within_groups_leaves_out_the_profile_itself_and_keeps_the_order_of_others():
+    unit = unit_rows(np.random.default_rng(2).normal(size=(12, 5)))
+    found = cosines_within_groups(unit.reshape(3, 4, 5))
+    expected = cosine_similarity(unit)
+    for group in range(3):
+        for row in range(4):
+            others = [group * 4 + other for other in range(4) if other != row]
+            np.testing.assert_allclose(found[group, row], expected[group * 4 + row, others], atol=1e-15)
+
+
+def test_not_finite_features_are_named():
+    X = np.ones((4, 3))
+    X[2, 1], X[3, 0] = np.nan, np.inf
+    with pytest.raises(ProfileError, match=r"plate P1, well B02: feature Nuclei_Texture is nan.*2 of 4 profiles"):
+        unit_rows(X, features=["a", "Nuclei_Texture", "c"], describe_row=lambda row: f"plate P1, well B0{row}")
+    with pytest.raises(ProfileError, match=r"row 0: feature 0 is -inf"):
+        unit_rows(np.array([[-np.inf, 1.0]]))
+
+
+def test_profiles_without_direction_are_refused():
+    with pytest.raises(ProfileError, match="row 1: every feature is 0"):
+        unit_rows(np.array([[1.0, 0.0], [0.0, 0.0]]))
+    with pytest.raises(ProfileError, match="too large or too small"):
+        unit_rows(np.array([[1e200, 1e200]]))
+    with pytest.raises(ProfileError, match="too large or too small"):
+        unit_rows(np.array([[1e-200, 1e-200]]))
+
+
+@pytest.mark.parametrize("n_features", [2, 601, 5792])
+def test_copies_of_a_profile_tie_whatever_blas_does(n_features):
+    """The same two profiles meet in products of many shapes, as group or plate sizes differ."""
+    rng = np.random.default_rng(3)
+    query, other = unit_rows(rng.normal(size=(2, n_features)) + 0.1)
+    exact = float(np.sum(query.astype(np.longdouble) * other))
+    for n_queries, n_others in ((1, 1), (3, 7), (64, 64), (5, 130)):
+        products = np.tile(query, (n_queries, 1)) @ np.tile(other, (n_others, 1)).T
+        assert np.abs(products - exact).max() < TIE / 100
+    grouped = cosines_within_groups(np.stack([query, other])[np.newaxis])
+    assert np.abs(grouped - exact).max() < TIE / 100

@@ -1,0 +1,133 @@
+"""From keys to files: what is an object, which version of it, and that no key leads out of its bucket."""
+
+import hashlib
+import os
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cpjump_assets.simulate.etags import UploadRule
+from cpjump_assets.simulate.objects import ObjectFolder
+
+
+def test_a_replaced_file_is_a_new_object(bucket, server, anonymous_client):
+    client = anonymous_client(server.endpoint)
+    fixed = (1_600_000_000, 1_600_000_000)
+    for content in (b"first", b"other", b"third"):  # one length, one time: only name and content tell them apart
+        (bucket / "a.part").write_bytes(content)
+        os.utime(bucket / "a.part", fixed)
+        (bucket / "a.part").rename(bucket / "a")
+        expected = f'"{hashlib.md5(content).hexdigest()}"'
+        assert client.get_object(Bucket="gallery", Key="a")["ETag"] == expected
+        assert client.list_objects_v2(Bucket="gallery")["Contents"][0]["ETag"] == expected
+        assert client.get_object(Bucket="gallery", Key="a")["Body"].read() == content
+
+
+def test_a_file_rewritten_in_place_has_a_new_etag_once_the_clock_has_ticked(bucket, server, anonymous_client):
+    client = anonymous_client(server.endpoint)
+    (bucket / "a").write_bytes(b"first")
+    time.sleep(0.1)
+    client.head_object(Bucket="gallery", Key="a")
+    (bucket / "a").write_bytes(b"other")
+    os.utime(bucket / "a", (1_600_000_000, 1_600_000_000))
+    assert client.head_object(Bucket="gallery", Key="a")["ETag"] == f'"{hashlib.md5(b"other").hexdigest()}"'
+
+
+def test_an_etag_is_computed_once(bucket, server, anonymous_client, monkeypatch):
+    (bucket / "a").write_bytes(b"content")
+    time.sleep(0.1)
+    computed = []
+    etag = UploadRule.etag
+    monkeypatch.setattr(UploadRule, "etag", lambda *arguments: computed.append(1) or etag(*arguments))
+    client = anonymous_client(server.endpoint)
+    for _ in range(3):
+        client.get_object(Bucket="gallery", Key="a")
+        client.list_objects_v2(Bucket="gallery")
+    assert computed == [1]
+
+
+def test_an_unfinished_file_is_no_object(bucket, server, anonymous_client):
+    (bucket / "a.part").write_bytes(b"half")
+    client = anonymous_client(server.endpoint)
+    assert client.list_objects_v2(Bucket="gallery")["KeyCount"] == 0
+    with pytest.raises(client.exceptions.NoSuchKey):
+        client.get_object(Bucket="gallery", Key="a.part")
+
+
+SECRET = b"not to be served"
+PIECES = st.sampled_from(
+    [
+        *("..", ".", "", "/", "\\", "gallery", "inside", "secret", "link"),
+        *("%2e%2e", "..%2f", "%2f", "%5c..", "%00", "%c0%ae"),
+    ]
+)
+
+
+@pytest.fixture
+def guarded(bucket):
+    """Give a folder to serve with a secret above it, one beside the bucket, and links to both."""
+    (bucket.parent.parent / "secret").write_bytes(SECRET)
+    (bucket.parent / "secret").write_bytes(SECRET)
+    (bucket / "inside").mkdir()
+    (bucket / "inside" / "open").write_bytes(b"open")
+    (bucket / "link").symlink_to(bucket.parent / "secret")
+    (bucket / "inside" / "link").symlink_to(bucket.parent.parent, target_is_directory=True)
+    (bucket.parent / "linked").symlink_to(bucket.parent.parent, target_is_directory=True)
+    return bucket.parent
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pieces=st.lists(PIECES, max_size=7), start=st.sampled_from(["/", "/gallery/", "/linked/", "//", "/../"]))
+def test_no_path_leads_out_of_a_bucket(server, guarded, raw_request, pieces, start):
+    answer = raw_request(server.endpoint, "GET", start + "/".join(pieces))
+    assert SECRET not in answer.body
+    assert answer.status in (400, 403, 404, 501)
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/gallery/../secret", 403),
+        ("/gallery/%2e%2e/%2e%2e/secret", 403),
+        ("/gallery/inside/../../secret", 403),
+        ("/gallery/inside/..%2f..%2fsecret", 403),
+        ("/../secret", 400),
+        ("/gallery/link", 404),
+        ("/gallery/inside/link/secret", 404),
+        ("/linked/secret", 404),
+        ("/secret/", 404),
+        ("/gallery//inside/open", 404),
+        ("/gallery/inside//open", 404),
+        ("/gallery/inside/open%00", 404),
+        (f"/gallery/{'a' * 300}", 404),
+        (f"/gallery/{'a/' * 600}", 400),
+        ("/gallery/%ff", 400),
+    ],
+)
+def test_a_path_that_is_no_key_is_refused(server, guarded, raw_request, target, status):
+    answer = raw_request(server.endpoint, "GET", target)
+    assert (answer.status, SECRET in answer.body) == (status, False)
+
+
+def test_a_file_replaced_while_it_is_sent_stays_the_version_that_was_opened(bucket):
+    folder = ObjectFolder(bucket.parent, UploadRule())
+    (bucket / "a").write_bytes(b"first")
+    with folder.open("gallery", "a") as first:
+        (bucket / "a.part").write_bytes(b"second version")
+        (bucket / "a.part").rename(bucket / "a")
+        assert (first.read(), first.etag) == (b"first", hashlib.md5(b"first").hexdigest())
+    with folder.open("gallery", "a") as second:
+        assert (second.read(), second.size) == (b"second version", 14)
+
+
+def test_a_new_version_has_the_etag_of_its_content_and_is_younger(bucket):
+    folder = ObjectFolder(bucket.parent, UploadRule(multipart_threshold=6, part_size=4))
+    (bucket / "a").write_bytes(b"12345")
+    with folder.open("gallery", "a") as stored:
+        changed = stored.with_content(b"1234567")
+    digests = hashlib.md5(b"1234").digest() + hashlib.md5(b"567").digest()
+    assert (changed.read(), changed.size) == (b"1234567", 7)
+    assert changed.etag == f"{hashlib.md5(digests).hexdigest()}-2"
+    assert changed.last_modified == stored.last_modified + 1
