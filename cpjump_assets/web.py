@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import dagster as dg
 
@@ -25,6 +26,8 @@ from cpjump_assets.settings import Settings, dagster_home_from_environment
 HOST = "127.0.0.1"
 DEFAULT_PORT = 3000
 _STOP_SECONDS = 10
+_OPERATION_NAME = b"op"
+"""The one query parameter that the UI sends with a POST: the name of the operation, for people who read logs."""
 
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
@@ -68,9 +71,9 @@ def guard(app: App, *, port: int) -> App:
     """Let through only requests that the UI itself sends.
 
     Refused (403) are a foreign ``Host`` (a name that was rebound to this machine), a foreign ``Origin``, anything that
-    the browser marks as cross-site, and every request that could change something unless it is a POST of JSON without a
-    query string; GraphQL by GET is refused whole. A browser cannot send such a POST to another site without asking
-    first, and this server answers no such question.
+    the browser marks as cross-site, and every request that could change something unless it is a POST of JSON whose
+    query string holds no query; GraphQL by GET is refused whole. A browser cannot send such a POST to another site
+    without asking first, and this server answers no such question.
     """
     own = {f"{name}:{port}" for name in (HOST, "localhost")}
 
@@ -95,7 +98,7 @@ def _is_own(scope: Scope, own: set[str]) -> bool:
         return True
     return (
         scope["method"] == "POST"
-        and not scope["query_string"]
+        and set(parse_qs(scope["query_string"], keep_blank_values=True)) <= {_OPERATION_NAME}
         and headers.get("content-type", "").partition(";")[0].strip() == "application/json"
         and headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
     )
@@ -132,7 +135,7 @@ def serve(settings: Settings, *, port: int = DEFAULT_PORT) -> None:
     with (
         open_instance(settings) as instance,
         _daemon(),
-        WorkspaceProcessContext(instance, workspace_load_target=target) as workspace,
+        WorkspaceProcessContext(instance, workspace_load_target=target, code_server_log_level="warning") as workspace,
     ):
         app = guard(create_app_from_workspace_process_context(workspace), port=port)
         uvicorn.run(app, host=HOST, port=port, log_level="warning")

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 from urllib3.exceptions import HTTPError
 
 from cpjump_assets.gallery.etag import MIB, Etag, EtagCheck
-from cpjump_assets.gallery.failures import clear_errors
+from cpjump_assets.gallery.failures import clear_errors, status
 from cpjump_assets.science.errors import GalleryError
 
 if TYPE_CHECKING:
@@ -113,8 +113,11 @@ def read_object(client: "S3Client", bucket: str, key: str, retry: RetryPolicy | 
         with clear_errors(client, f"s3://{bucket}/{key}"):
             try:
                 answer = client.get_object(Bucket=bucket, Key=key)
-            except client.exceptions.NoSuchKey:
-                return None
+            except ClientError as error:
+                # Not every server says NoSuchKey; but a missing bucket is a wrong address, not a missing object.
+                if status(error) == 404 and error.response["Error"].get("Code") != "NoSuchBucket":
+                    return None
+                raise
         with closing(answer["Body"]) as body:
             content = b"".join(chunks(body))
         _require_md5(content, answer["ETag"].strip('"'))

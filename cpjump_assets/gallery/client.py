@@ -54,7 +54,7 @@ def gallery_client(
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
         proxies={} if is_loopback(endpoint) else None,
-        s3={"addressing_style": "path" if endpoint else "virtual"},
+        s3={"addressing_style": "path" if endpoint else "auto"},
         user_agent_extra="cpjump-assets",
     )
     session = boto3.session.Session(botocore_session=_session_of_its_own())

@@ -57,8 +57,8 @@ def could_be_part_size(part_size: int, *, size: int, parts: int) -> bool:
 def likely_part_sizes(size: int, parts: int) -> tuple[int, ...]:
     """Give the common part sizes, in bytes, that cut ``size`` bytes into ``parts`` parts.
 
-    A single part is the whole body. The number of parts bounds the part size so closely that at most three sizes remain;
-    for a 23 GB database it is one.
+    A single part is the whole body. The number of parts bounds the part size so closely that at most three remain; for
+    a 23 GB database it is one.
     """
     if parts == 1:
         return (max(size, 1),)

@@ -148,9 +148,8 @@ def _require_wells(frame: pd.DataFrame, plate: PlateKey, source: str) -> None:
     wells, barcodes = frame["Metadata_Well"], frame["Metadata_Plate"]
     others = barcodes[barcodes != plate.barcode].unique()
     if len(others):
-        raise BadTableError(
-            f"{source}: expected Metadata_Plate {plate.barcode} in every row, found {listed(list(others))}"
-        )
+        found = listed([repr(barcode) for barcode in others])
+        raise BadTableError(f"{source}: expected Metadata_Plate {plate.barcode} in every row, found {found}")
     unknown = wells[~wells.isin(POSITIONS.index)].unique()
     if len(unknown):
         raise BadTableError(f"{source}: expected wells A01 to P24, found {listed([repr(well) for well in unknown])}")

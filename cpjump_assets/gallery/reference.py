@@ -95,7 +95,7 @@ class ReferenceRoot:
         return content
 
     def files(self, *kinds: ReferenceKind) -> tuple[ReferenceFile, ...]:
-        """Read the files of some kinds; without an argument, of all.
+        """Read the files of some kinds, by path; without an argument, of all.
 
         Raises
         ------
@@ -104,20 +104,18 @@ class ReferenceRoot:
         BadTableError
             If a barcode file does not say which plate maps there are.
         """
-        return tuple(file for kind in ReferenceKind if not kinds or kind in kinds for file in self._files_of(kind))
+        wanted = kinds or tuple(ReferenceKind)
+        found = [self._first_of(kind, places) for kind, places in PLACES.items() if kind in wanted]
+        if {ReferenceKind.BARCODES, ReferenceKind.PLATE_MAP}.intersection(wanted):
+            found += [file for batch in BATCHES for file in self._plate_map_files(batch) if file.kind in wanted]
+        return tuple(sorted(found, key=lambda file: file.path))
 
-    def _files_of(self, kind: ReferenceKind) -> Iterator[ReferenceFile]:
-        if kind is ReferenceKind.BARCODES:
-            yield from map(self._barcodes, BATCHES)
-        elif kind is ReferenceKind.PLATE_MAP:
-            for batch in BATCHES:
-                for name in _plate_map_names(self._barcodes(batch)):
-                    yield self._first_of(kind, (f"metadata/platemaps/{batch}/platemap/{name}.txt",))
-        else:
-            yield self._first_of(kind, PLACES[kind])
-
-    def _barcodes(self, batch: str) -> ReferenceFile:
-        return self._first_of(ReferenceKind.BARCODES, (f"metadata/platemaps/{batch}/barcode_platemap.csv",))
+    def _plate_map_files(self, batch: str) -> Iterator[ReferenceFile]:
+        folder = f"metadata/platemaps/{batch}"
+        barcodes = self._first_of(ReferenceKind.BARCODES, (f"{folder}/barcode_platemap.csv",))
+        yield barcodes
+        for name in _plate_map_names(barcodes):
+            yield self._first_of(ReferenceKind.PLATE_MAP, (f"{folder}/platemap/{name}.txt",))
 
     def _first_of(self, kind: ReferenceKind, places: tuple[str, ...]) -> ReferenceFile:
         for path in places:

@@ -122,7 +122,7 @@ class Web:
             answer = self._get(url)
         except urllib3.exceptions.HTTPError as error:
             cause = type(getattr(error, "reason", None) or error).__name__
-            raise GalleryError(f"{shown} (CPJUMP_REFERENCE) cannot be reached: {cause}") from error
+            raise GalleryError(f"{shown} (CPJUMP_REFERENCE) cannot be read: {cause}") from error
         if answer.status == 404:
             return None
         if answer.status != 200:

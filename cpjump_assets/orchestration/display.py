@@ -13,12 +13,12 @@ import dagster as dg
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cpjump_assets.science.schemas import TableSchema
+    from cpjump_assets.science.schemas import Column, TableSchema
     from cpjump_assets.storage.store import StoredTable
 
 LARGEST_PNG = 80_000
 """Bytes of an inline picture: every page that lists the event loads it again."""
-_FEATURES_NAMED = 3
+_COLUMNS_LISTED = 40
 
 
 def table_metadata(stored: "StoredTable", schema: "TableSchema | None" = None) -> dict[str, Any]:
@@ -33,29 +33,21 @@ def table_metadata(stored: "StoredTable", schema: "TableSchema | None" = None) -
     }
 
 
-def column_schema(columns: tuple[str, ...], schema: "TableSchema | None" = None) -> dg.TableSchema:
-    """Give the column schema that the UI shows; features are thousands, so the first few stand for all of them."""
+def column_schema(columns: Mapping[str, str], schema: "TableSchema | None" = None) -> dg.TableSchema:
+    """Give the column schema that the UI shows; of thousands of features, the first ones stand for all."""
     described = {column.name: column for column in schema.columns} if schema else {}
-    metadata = [name for name in columns if name in described or name.startswith("Metadata_")]
-    features = [name for name in columns if name not in metadata] if schema is None else []
-    listed = [name for name in columns if schema is not None or name in metadata]
-    entries = [_column(name, described.get(name)) for name in listed]
-    entries += [dg.TableColumn(name, "float32", description="feature") for name in features[:_FEATURES_NAMED]]
-    if len(features) > _FEATURES_NAMED:
-        entries.append(dg.TableColumn("...", "float32", description=f"{len(features)} features in all"))
-    return dg.TableSchema(columns=entries)
+    listed = [_column(name, kind, described.get(name)) for name, kind in columns.items()]
+    if len(listed) > _COLUMNS_LISTED:
+        more = dg.TableColumn("...", "float", description=f"{len(listed):,} columns in all; the others are features")
+        listed = [*listed[:_COLUMNS_LISTED], more]
+    return dg.TableSchema(columns=listed)
 
 
-def _column(name: str, column: Any) -> dg.TableColumn:
+def _column(name: str, kind: str, column: "Column | None") -> dg.TableColumn:
     if column is None:
-        return dg.TableColumn(name, "string")
+        return dg.TableColumn(name, kind)
     constraints = dg.TableColumnConstraints(nullable=column.nullable)
     return dg.TableColumn(name, column.kind, description=column.description, constraints=constraints)
-
-
-def preview(frame: "pd.DataFrame", *, rows: int = 20) -> dg.MetadataValue:
-    """Show the first rows of a small table as markdown."""
-    return markdown_table(frame.head(rows))
 
 
 def markdown_table(frame: "pd.DataFrame") -> dg.MetadataValue:

@@ -251,7 +251,7 @@ class Refresh:
         failed: list[FinishedRun] = []
         finished = None
         for planned in plan:
-            finished = self._execute(planned)
+            finished = self.execute(planned)
             yield finished
             if not finished.success:
                 failed.append(finished)
@@ -265,7 +265,8 @@ class Refresh:
         records = self.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION).records
         return [record.partition_key for record in records if record.partition_key]
 
-    def _execute(self, planned: PlannedRun) -> FinishedRun:
+    def execute(self, planned: PlannedRun) -> FinishedRun:
+        """Execute one run; whether it succeeded is in the result."""
         result = self.resolve(planned.job).execute_in_process(
             instance=self.instance,
             partition_key=planned.partition,

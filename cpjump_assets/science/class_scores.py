@@ -9,17 +9,18 @@ classes (those of one condition and subset), and a class is retrieved when q < 0
 geometric mean of q; its code takes p.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 from scipy.special import bdtr
 
+from cpjump_assets.science.arrays import Floats, Ints
 from cpjump_assets.science.multiple_testing import Calls, call
 from cpjump_assets.science.null_distribution import PConvention, TailProbability, p_value, tail_probability
-from cpjump_assets.science.retrieval import Ints, RankLists
-from cpjump_assets.science.similarity import Floats
+from cpjump_assets.science.retrieval import RankLists
 
 MetricMode = Literal["paper_2024"]
 
@@ -115,24 +116,29 @@ def call_classes(
     )
 
 
-def score_of_classes(classes: pd.DataFrame) -> dict[str, int | float]:
+def score_of_classes(classes: Mapping[str, npt.NDArray[Any]]) -> dict[str, int | float]:
     """Sum up the classes of one condition and subset in the numbers of a score row.
 
     The denominator of the fraction retrieved is the number of classes with at least one scored member. Without any, the
     fraction, its interval and the mean are NaN.
+
+    Parameters
+    ----------
+    classes
+        Columns of a class table: n_wells, n_wells_scored, mean_average_precision, retrieved, undecided.
     """
-    scored = classes[classes["n_wells_scored"] > 0]
-    n_classes, n_retrieved = len(scored), int(scored["retrieved"].sum())
+    scored = classes["n_wells_scored"] > 0
+    n_classes, n_retrieved = int(scored.sum()), int(classes["retrieved"].sum())
     low, high = binomial_interval(n_retrieved, n_classes) if n_classes else (np.nan, np.nan)
     return {
         "n_classes": n_classes,
         "n_classes_without_positives": int((classes["n_wells"] == 1).sum()),
         "n_retrieved": n_retrieved,
-        "n_undecided": int(scored["undecided"].sum()),
+        "n_undecided": int(classes["undecided"].sum()),
         "fraction_retrieved": n_retrieved / n_classes if n_classes else np.nan,
         "fraction_retrieved_low": low,
         "fraction_retrieved_high": high,
-        "mean_average_precision": float(scored["mean_average_precision"].mean()),
+        "mean_average_precision": float(classes["mean_average_precision"][scored].mean()) if n_classes else np.nan,
     }
 
 

@@ -15,14 +15,17 @@ controls of their plates as background.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cpjump_assets.science.arrays import Bools, Ints
 from cpjump_assets.science.class_scores import ClassCalls, MetricConfig, PValues, call_classes, score_of_classes
 from cpjump_assets.science.errors import BadTableError
-from cpjump_assets.science.retrieval import NO_CLASS, Bools, Ints, RankLists, rank_against_controls
+from cpjump_assets.science.features import well_label
+from cpjump_assets.science.retrieval import NO_CLASS, RankLists, rank_against_controls
 from cpjump_assets.science.similarity import unit_rows
 
 TASK = "detection"
@@ -32,6 +35,7 @@ EVERY_WELL = "all"
 CONDITION = ["Metadata_experiment_type", "Metadata_cell_line", "Metadata_timepoint", "Metadata_timepoint_code"]
 _WELL = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
 _SAMPLE = ["Metadata_broad_sample", "Metadata_target", "Metadata_control_type"]
+_SCORED = ["n_wells", "n_wells_scored", "mean_average_precision", "retrieved", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,9 @@ def detect(
     X
         Normalized and selected profiles, shape (len(metadata), n_features), any float type.
     subsets
-        Subset of each row of ``metadata``, in its order, missing for a well outside of the split. By default all wells
-        are one subset, ``all``. Negative controls are background whatever subset is given for them.
+        Subset of each row of ``metadata``, in its order, missing for a well outside of the split: what
+        ``subsets.subset_of_wells`` gives. By default all wells are one subset, ``all``. Negative controls are
+        background whatever subset is given for them.
     features
         Names of the columns of ``X``, for messages.
     config
@@ -87,7 +92,7 @@ def detect(
     Raises
     ------
     BadTableError
-        If a column is missing, a well comes twice, or no well of a primary plate is there.
+        If a column or a value of it is missing, a well comes twice, or no well of a primary plate is there.
     ProfileError
         If the profile of a well that is used has a NaN or infinite feature, or is zero everywhere; the message names
         feature, plate and well.
@@ -132,19 +137,19 @@ def scores(detection: Detection, *, subsets: Sequence[str] = (EVERY_WELL,)) -> p
         classes. Sorted by subset and condition.
     """
     keys = ["subset", *CONDITION]
-    classes = dict(iter(detection.classes.groupby(keys, sort=False)))
+    rows_of = detection.classes.groupby(keys, sort=False).indices
+    numbers = {name: detection.classes[name].to_numpy() for name in _SCORED}
     rows = []
-    for subset in sorted(subsets):
-        for condition in detection.conditions.itertuples(index=False):
-            key = (subset, *condition[: len(CONDITION)])
-            own = classes.get(key, detection.classes.iloc[:0])
-            rows.append(
-                dict(zip(keys, key, strict=True))
-                | {"n_wells": int(own["n_wells"].sum()), "n_negative_controls": condition.n_negative_controls}
-                | score_of_classes(own)
-                | {"note": _note(own)}
-            )
-    return _with_rule(pd.DataFrame(rows).astype({"note": detection.classes["subset"].dtype}), detection.config)
+    for subset, condition in product(sorted(subsets), detection.conditions.itertuples(index=False)):
+        key = (subset, *condition[: len(CONDITION)])
+        own = {name: values[rows_of.get(key, [])] for name, values in numbers.items()}
+        rows.append(
+            dict(zip(keys, key, strict=True))
+            | {"n_wells": int(own["n_wells"].sum()), "n_negative_controls": condition.n_negative_controls}
+            | score_of_classes(own)
+            | {"note": _note(own["n_wells"], own["n_wells_scored"])}
+        )
+    return _with_rule(pd.DataFrame(rows).astype({"note": "str"}), detection.config)
 
 
 @dataclass(frozen=True)
@@ -168,11 +173,6 @@ class _Layout:
         """Give the wells of each condition."""
         return (np.flatnonzero(self.conditions == code) for code in np.unique(self.conditions))
 
-    def describe(self, well: int) -> str:
-        """Name a well for a message."""
-        _, plate, name = self.metadata.iloc[self.rows[well]][_WELL]
-        return f"plate {plate}, well {name}"
-
     def key_columns(self, wells: Ints, columns: list[str]) -> pd.DataFrame:
         """Give subset and metadata of some wells."""
         frame = self.metadata[columns].iloc[self.rows[wells]].reset_index(drop=True)
@@ -194,12 +194,14 @@ def _lay_out(metadata: pd.DataFrame, subsets: pd.Series | None) -> _Layout:
         raise BadTableError(f"none of the {len(metadata)} profiles to score is of a well of a primary plate")
 
     frame = metadata.iloc[rows]
+    _refuse_missing(frame[[*_WELL, *CONDITION, "Metadata_broad_sample"]])
     conditions = _codes(*(frame[column] for column in CONDITION))
     plates = _codes(frame["Metadata_Batch"], frame["Metadata_Plate"])
     wells = _codes(frame["Metadata_Well"])
     order = np.lexsort((wells, plates, conditions))
     _refuse_duplicates(frame.iloc[order], plates[order], wells[order])
-    rows, subset = rows[order], subset.iloc[rows[order]]
+    rows = rows[order]
+    subset = subset.iloc[rows]
     families = _codes(subset, pd.Series(conditions[order]))
     classes = _codes(pd.Series(families), metadata["Metadata_broad_sample"].iloc[rows])
     classes[subset.isna().to_numpy()] = NO_CLASS
@@ -215,12 +217,20 @@ def _subset_of_queries(metadata: pd.DataFrame, subsets: pd.Series | None, is_con
     return subsets.astype("str").mask(is_control)
 
 
+def _refuse_missing(frame: pd.DataFrame) -> None:
+    """Refuse wells of which is not known where, in which condition or of which sample they are."""
+    missing = frame.isna().sum()
+    if missing.any():
+        counts = ", ".join(f"{name} in {count}" for name, count in missing[missing > 0].items())
+        raise BadTableError(f"profiles to score must say what they are of; missing is {counts} of {len(frame)} rows")
+
+
 def _refuse_duplicates(frame: pd.DataFrame, plates: Ints, wells: Ints) -> None:
     """Refuse a well that comes twice, of a frame that is sorted by plate and well."""
     repeated = np.flatnonzero((np.diff(plates) == 0) & (np.diff(wells) == 0))
     if repeated.size:
-        _, plate, well = frame.iloc[repeated[0]][_WELL]
-        raise BadTableError(f"plate {plate}, well {well} has more than one profile; {repeated.size} rows are too many")
+        well = well_label(frame, int(repeated[0]))
+        raise BadTableError(f"{well} has more than one profile; {repeated.size} rows are too many")
 
 
 def _codes(*columns: pd.Series) -> Ints:
@@ -236,7 +246,11 @@ def _rank_condition(
     layout: _Layout, X: npt.NDArray[np.floating], wells: Ints, features: Sequence[str] | None
 ) -> RankLists:
     """Make the rank lists of the wells of one condition."""
-    unit = unit_rows(X[layout.rows[wells]], features=features, describe_row=lambda row: layout.describe(wells[row]))
+    unit = unit_rows(
+        X[layout.rows[wells]],
+        features=features,
+        describe_row=lambda row: well_label(layout.metadata, layout.rows[wells[row]]),
+    )
     return rank_against_controls(
         unit, classes=layout.classes[wells], plates=layout.plates[wells], is_control=layout.is_control[wells]
     )
@@ -292,14 +306,13 @@ def _with_rule(table: pd.DataFrame, config: MetricConfig) -> pd.DataFrame:
     return table
 
 
-def _note(classes: pd.DataFrame) -> str | None:
-    """Say why a score is missing or leaves wells out; None where there is nothing to say."""
-    if classes.empty:
+def _note(n_wells: Ints, n_wells_scored: Ints) -> str | None:
+    """Say why the score of some classes is missing or leaves wells out; None where there is nothing to say."""
+    if not len(n_wells):
         return "no well of this condition is in the subset"
-    if (classes["n_wells"] == 1).all():
+    if (n_wells == 1).all():
         return "no class has two wells"
-    in_pairs = classes[classes["n_wells"] > 1]
-    unscored = int((in_pairs["n_wells"] - in_pairs["n_wells_scored"]).sum())
+    unscored = (n_wells - n_wells_scored)[n_wells > 1].sum()
     if unscored:
         return f"{unscored} wells have no score: no negative control on their plates"
     return None

@@ -81,10 +81,10 @@ def correlation_matrix(X: Matrix) -> Float64Array:
         on them.
     """
     columns = _standardization(X)
-    r = np.zeros((X.shape[1], X.shape[1]))
-    for rows in _row_blocks(X):
-        Z = columns.standardized(rows)
-        r += Z.T @ Z
+    products = (Z.T @ Z for Z in map(columns.standardized, _row_blocks(X)))
+    r: Float64Array = next(products)
+    for product in products:
+        r += product
     for start in range(0, columns.gaps.size, FEATURE_BLOCK):
         gaps = columns.gaps[start : start + FEATURE_BLOCK]
         r[:, gaps] = _correlations_with_gaps(X, columns, gaps, r[:, gaps])
@@ -188,4 +188,5 @@ def _correlation(x: Matrix, y: Matrix) -> float:
 
 
 def _row_blocks(X: Matrix) -> Iterator[Matrix]:
-    return (X[start : start + ROW_BLOCK] for start in range(0, len(X), ROW_BLOCK))
+    """Cut the rows into blocks; one block at least, if an empty one."""
+    return (X[start : start + ROW_BLOCK] for start in range(0, max(len(X), 1), ROW_BLOCK))

@@ -7,12 +7,12 @@ promise more (``leakage``).
 
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from cpjump_assets.science.errors import BadTableError
 from cpjump_assets.science.leakage import audit_table, situate
-from cpjump_assets.science.leakage_rules import RULES, TRAIN_NAMES, Groups, Rule, name_groups, target_list_rule
+from cpjump_assets.science.leakage_rules import RULES, TRAIN_NAMES, Groups, Rule, number_groups, target_list_rule
+from cpjump_assets.science.positions import POSITIONS
 from cpjump_assets.science.schemas import STRING, Column, TableSchema
 from cpjump_assets.science.strategies import GENE_COMPOUND, REPRESENTATION
 
@@ -167,25 +167,29 @@ def _schema(subset_column: str) -> TableSchema:
 
 def _require_known_wells(assignment: pd.DataFrame, wells: pd.DataFrame, source: str) -> None:
     plates = assignment["Metadata_Plate"]
-    unknown_plates = plates[~plates.isin(wells["Metadata_Plate"])].unique()
+    unknown_plates = plates[~plates.isin(wells["Metadata_Plate"].unique())].unique()
     if len(unknown_plates):
         raise BadTableError(
             f"{source}: {len(unknown_plates)} plates are not of CPJUMP1: {', '.join(sorted(unknown_plates)[:5])}"
         )
-    positions = assignment["Metadata_Well"]
-    unknown = assignment[~positions.isin(wells["Metadata_Well"])]
+    unknown = assignment[~assignment["Metadata_Well"].isin(POSITIONS.index)]
     if len(unknown):
         shown = "; ".join(unknown[_KEY].drop_duplicates().head(5).agg(" ".join, axis=1))
         raise BadTableError(f"{source}: {len(unknown)} rows name no well A01 to P24: {shown}")
 
 
 def _find_disagreements(key: tuple[str, ...], frame: pd.DataFrame) -> Groups:
-    codes, names = name_groups(frame, key)
+    codes, keys = number_groups(frame, key)
     ours, theirs = frame["subset"].astype(STRING), frame["released_subset"].astype(STRING)
     differs = (ours != theirs).groupby(codes).any()
     detail = (ours + " for " + theirs.fillna("no row")).groupby(codes).first()
-    return Groups(codes, names, differs.to_numpy(dtype=bool), lambda group: str(detail.iloc[group]))
+    return Groups(
+        codes,
+        differs.to_numpy(dtype=bool),
+        lambda group: " ".join(map(str, keys.iloc[group])),
+        lambda group: str(detail.iloc[group]),
+    )
 
 
 def _agreement(frame: pd.DataFrame, groups: Groups) -> str:
-    return f"{int(np.sum(~groups.crosses))} of {len(groups.names)} agree"
+    return f"{len(groups) - len(groups.crossing)} of {len(groups)} agree"

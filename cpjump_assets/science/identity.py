@@ -24,7 +24,7 @@ def normalize_names(names: pd.Series) -> pd.Series:
 
 def first_blocks(inchikeys: pd.Series) -> pd.Series:
     """Give the first block of each InChIKey: the hash of the skeleton, without stereochemistry and charge."""
-    return inchikeys.str.split("-", n=1).str[0]
+    return inchikeys.str.extract(r"^([^-]*)", expand=False)
 
 
 def identity_groups(compounds: pd.DataFrame) -> pd.Series:

@@ -174,15 +174,16 @@ def violations(
     UnknownStrategyError, BadTableError
         As ``audit``: what is not a manifest of this strategy and of one control policy cannot be tried.
     """
-    frame = _own_frame(manifest, wells, perturbations, strategy)
+    _require_own(manifest, strategy)
+    frame = situate(manifest, wells, perturbations)
     broken = []
     for rule in AUDIT_RULES:
         if rule.name not in PROMISES[strategy]:
             continue
         found = rule.find(frame)
-        if found.crosses.any():
+        if len(found.crossing):
             shown = _name_wells(frame, found, _SHOWN_WELLS)
-            broken.append(Violation(rule.name, len(found.names), int(found.crosses.sum()), shown))
+            broken.append(Violation(rule.name, len(found), len(found.crossing), shown))
     tables = {
         MANIFEST_KEYS_UNIQUE: manifest_keys_unique(manifest),
         EVERY_ELIGIBLE_WELL: every_eligible_well_accounted_for(manifest, wells, strategy),
@@ -271,18 +272,18 @@ def audit_table(frame: pd.DataFrame, rules: Iterable[Rule], *, name: str, promis
     rows = []
     for rule in rules:
         found = rule.find(frame)
-        crossing = found.crosses.nonzero()[0]
-        examples = "; ".join(f"{found.names[group]} ({found.detail(group)})" for group in crossing[:_SHOWN_GROUPS])
+        shown = found.crossing[:_SHOWN_GROUPS]
+        examples = "; ".join(f"{found.name(group)} ({found.detail(group)})" for group in shown)
         rows.append(
             {
                 "split_strategy": name,
                 "rule": rule.name,
                 "description": rule.description,
-                "groups": len(found.names),
-                "groups_crossing": len(crossing),
+                "groups": len(found),
+                "groups_crossing": len(found.crossing),
                 "wells_crossing": pd.unique(well_codes[found.crossing_rows]).size,
                 "promised": rule.name in promised,
-                "verdict": _verdict(len(crossing), rule.name in promised),
+                "verdict": _verdict(len(found.crossing), rule.name in promised),
                 "examples": examples or None,
                 "note": rule.note(frame, found),
             }
@@ -296,12 +297,18 @@ def _verdict(n_crossing: int, promised: bool) -> str:
     return "breach" if promised else "warning"
 
 
-def _own_frame(manifest: pd.DataFrame, wells: pd.DataFrame, perturbations: pd.DataFrame, strategy: str) -> pd.DataFrame:
+def _require_own(manifest: pd.DataFrame, strategy: str) -> None:
+    """Check all of a manifest but its key, and that it is of the strategy."""
     source = f"split manifest {require_strategy(strategy)}"
     SPLIT_MANIFEST.check_values(manifest, source)
     others = sorted(set(manifest["split_strategy"]) - {strategy})
     if others:
         raise BadTableError(f"{source}: holds wells of strategy {', '.join(others)}")
+
+
+def _own_frame(manifest: pd.DataFrame, wells: pd.DataFrame, perturbations: pd.DataFrame, strategy: str) -> pd.DataFrame:
+    """Situate a manifest of ours beside what its strategy assigns."""
+    _require_own(manifest, strategy)
     expected = _expected(manifest, wells, strategy).rename(columns={"subset": "expected_subset"})
     assignment = manifest[[*_KEY, "subset"]].merge(expected[[*_KEY, "expected_subset"]], on=_KEY, how="left")
     return situate(assignment, wells, perturbations)
@@ -332,6 +339,6 @@ def _name_wells(frame: pd.DataFrame, found: Groups, limit: int) -> pd.DataFrame:
             "Metadata_Plate": rows["Metadata_Plate"],
             "Metadata_Well": rows["Metadata_Well"],
             "subset": rows["subset"].astype(STRING),
-            "group": [str(found.names[code]) for code in rows["group_code"]],
+            "group": [found.name(code) for code in rows["group_code"]],
         }
     ).reset_index(drop=True)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cpjump_assets.science.perturbations import EMPTY
+from cpjump_assets.science.schemas import STRING
 from cpjump_assets.science.splits import SLICE
 from cpjump_assets.science.strategies import CELLCLIP, GENE_COMPOUND, REPRESENTATION
 
@@ -30,24 +31,33 @@ class Groups:
     Attributes
     ----------
     codes
-        Number of the group of each row; -1 for rows in none. Shape (n_rows,).
-    names
-        Name of each group, in sorted order. Shape (n_groups,).
+        Number of the group of each row, groups in sorted order; -1 for rows in none. Shape (n_rows,).
     crosses
         Whether each group breaks the rule. Shape (n_groups,).
+    name
+        Names a group, by number.
     detail
         Says of a group, by number, how it lies in the subsets.
     """
 
     codes: np.ndarray
-    names: np.ndarray
     crosses: np.ndarray
+    name: Callable[[int], str]
     detail: Callable[[int], str]
+
+    def __len__(self) -> int:
+        """Give the number of groups."""
+        return len(self.crosses)
+
+    @property
+    def crossing(self) -> np.ndarray:
+        """Numbers of the groups that break the rule."""
+        return np.flatnonzero(self.crosses)
 
     @property
     def crossing_rows(self) -> np.ndarray:
         """Rows of the groups that break the rule, as a mask of shape (n_rows,)."""
-        return np.isin(self.codes, np.flatnonzero(self.crosses))
+        return np.isin(self.codes, self.crossing)
 
 
 def _nothing(frame: pd.DataFrame, groups: Groups) -> str | None:
@@ -83,11 +93,11 @@ _compounds = partial(of_type, "Compound")
 _guides = partial(of_type, "CRISPR")
 
 
-def name_groups(frame: pd.DataFrame, by: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Give each row the number of its group, groups sorted by ``by``, and each group its values as a name."""
-    grouped = frame.groupby(list(by), sort=True)
-    names = [" ".join(map(str, key)) for key in grouped.size().index.to_frame().itertuples(index=False, name=None)]
-    return grouped.ngroup().to_numpy(), np.array(names, dtype=object)
+def number_groups(frame: pd.DataFrame, by: tuple[str, ...]) -> tuple[np.ndarray, pd.DataFrame]:
+    """Give each row the number of its group, groups sorted by ``by``, and for each group its values of ``by``."""
+    codes = frame.groupby(list(by), sort=True).ngroup().to_numpy()
+    firsts = frame[list(by)].iloc[np.unique(codes, return_index=True)[1]]
+    return codes, firsts
 
 
 def find_together(
@@ -112,17 +122,17 @@ def find_together(
     """
     member = (among(frame) & frame[list(by)].notna().all(axis="columns")).to_numpy()
     codes = np.full(len(frame), -1)
-    codes[member], names = name_groups(frame[member], by)
-    enough = np.ones(len(names), dtype=bool)
+    codes[member], keys = number_groups(frame.loc[member, list(by)], by)
+    enough = np.ones(len(keys), dtype=bool)
     for column in distinct:
-        enough &= _presence(codes, pd.factorize(frame[column])[0], len(names)).sum(axis=1) > 1
-    codes = _renumber(codes, enough)
-    presence = _presence(codes, frame["subset"].cat.codes.to_numpy(), int(enough.sum()))
+        enough &= _presence(codes, pd.factorize(frame[column])[0], len(keys)).sum(axis=1) > 1
+    codes, keys = _renumber(codes, enough), keys[enough]
+    presence = _presence(codes, frame["subset"].cat.codes.to_numpy(), len(keys))
     subsets = frame["subset"].cat.categories
     return Groups(
         codes,
-        names[enough],
         presence.sum(axis=1) > 1,
+        lambda group: " ".join(map(str, keys.iloc[group])),
         lambda group: ", ".join(subsets[presence[group]]),
     )
 
@@ -138,8 +148,8 @@ def find_unevenly_spread(column: str, frame: pd.DataFrame) -> Groups:
     uneven = shares.max(axis=1, initial=0) >= CONFOUNDED_RATIO * shares.min(axis=1, initial=1)
     return Groups(
         codes,
-        np.array([str(value) for value in classes], dtype=object),
         uneven & (len(subsets) > 1),
+        lambda group: str(classes[group]),
         lambda group: ", ".join(f"{s} {p:.0%}" for s, p in zip(subsets, shares[group], strict=True)),
     )
 
@@ -159,22 +169,24 @@ def find_target_list_hits(subset: str, frame: pd.DataFrame) -> Groups:
     hits = [sorted(train_targets.intersection(acts_on[sample].split("|"))) for sample in samples]
     return Groups(
         codes,
-        np.array(list(samples), dtype=object),
         np.array([bool(genes) for genes in hits], dtype=bool),
+        lambda group: str(samples[group]),
         lambda group: "train has " + ", ".join(hits[group]),
     )
 
 
 def find_departures(frame: pd.DataFrame) -> Groups:
     """Find the wells that lie in another subset than the one that the strategy assigns."""
-    expected = frame["expected_subset"]
-    known = expected.notna().to_numpy()
-    names = (frame["Metadata_Plate"] + " " + frame["Metadata_Well"])[known]
-    departs = (frame["subset"].astype(expected.dtype) != expected)[known].to_numpy()
+    known = frame[frame["expected_subset"].notna()]
+    ours, expected = known["subset"].astype(STRING), known["expected_subset"].astype(STRING)
     codes = np.full(len(frame), -1)
-    codes[known] = np.arange(len(names))
-    detail = (frame["subset"].astype(str) + " for " + expected)[known].to_numpy()
-    return Groups(codes, names.to_numpy(dtype=object), departs, lambda group: str(detail[group]))
+    codes[frame["expected_subset"].notna()] = np.arange(len(known))
+    return Groups(
+        codes,
+        (ours != expected).to_numpy(dtype=bool),
+        lambda group: f"{known['Metadata_Plate'].iloc[group]} {known['Metadata_Well'].iloc[group]}",
+        lambda group: f"{ours.iloc[group]} for {expected.iloc[group]}",
+    )
 
 
 def _presence(codes: np.ndarray, values: np.ndarray, n_groups: int) -> np.ndarray:

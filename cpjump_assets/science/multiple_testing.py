@@ -7,12 +7,8 @@ Belongs here: corrections over a family of tests. Does not belong here: where p-
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from cpjump_assets.science.similarity import Floats
-
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from cpjump_assets.science.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True)

@@ -11,24 +11,20 @@ S = sum of j / rank_j over the positives, and P(S' > S) over all C(L, k) equally
 * enumeration of every set, k = 2 or 3 while there are at most 300,000 of them;
 * the last rank in closed form, k = 2 or 3 beyond: for each choice of the first ranks, integers say how far down the
   last one may stand;
-* a dynamic program over ranks, k >= 4: going down the list, ``counts[j]`` shifted by j / rank is added to the counts of
-  j positives, on an integer grid of S. After rank L, ``counts[k]`` is the null of (k, L), so one pass serves every
-  configuration. Rounding to the grid moves a sum by at most k / 2 cells, which gives bounds that always hold.
+* a dynamic program over ranks on an integer grid of S, k >= 4, with bounds that always hold (``rank_program``).
 
 The first three are exact. No random numbers, no stored state: a result depends on its own query alone.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
-from cpjump_assets.science.retrieval import Ints, RankLists
-from cpjump_assets.science.similarity import Floats
-
-_Integers = TypeVar("_Integers", int, Ints)
+from cpjump_assets.science.arrays import Floats, Ints
+from cpjump_assets.science.rank_program import Configuration, count_greater
+from cpjump_assets.science.retrieval import RankLists
 
 PConvention = Literal["add_one", "strict"]
 """``add_one``: (1 + N P) / (1 + N), what the published estimate with N random lists gives on average, never below
@@ -47,15 +43,6 @@ _ATOM_GAP = 1e-13
 Sums of k <= 3 terms are fractions over products of k ranks, so two of them differ by at least L^-2k. Where enumeration
 is used that is 122^-6 = 3e-13 (k = 3) or 775^-4 = 3e-12 (k = 2); three additions in floats err by less than 2e-15.
 """
-
-# Up to so many positives: cells per unit of S, and cells once a call hangs on it. 55,440 is twice the least common
-# multiple of 1 to 12, 360,360 that of 1 to 15: the extreme sums, of low ranks, fall on the grid without rounding.
-_GRIDS = ((10, 55_440, 360_360), (40, 5_040, 27_720), (100, 840, 5_040))
-_LARGEST_GRIDS = (120, 840)
-
-_EXACT_COUNT = 2.0**53
-_FLOAT_SLACK = 1e-9
-"""Counts above 2^53 are rounded: adding positive floats over ranks and cells errs by less than this, relatively."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +78,7 @@ def tail_probability(lists: RankLists, *, refined: bool = False) -> TailProbabil
     lists
         Ranks of the positives of each query.
     refined
-        Use the finer grid of the dynamic program: an interval some 6 times narrower, for as much more time. For the few
-        queries on which a decision hangs.
+        Use the finer grid of the dynamic program: for the few queries on which a decision hangs.
 
     Returns
     -------
@@ -109,12 +95,12 @@ def tail_probability(lists: RankLists, *, refined: bool = False) -> TailProbabil
             how = _choose_method(ranks.shape[1], int(length))
             method[queries[here]] = how
             if how == _RANK_PROGRAM:
-                programmed.append(_Configuration(queries[here], ranks[here], int(length)))
+                programmed.append(Configuration(queries[here], ranks[here], int(length)))
             else:
                 value[queries[here]] = _EXACT[how](ranks[here], int(length))
     exact = ~np.isnan(value)
     low[exact] = high[exact] = value[exact]
-    for configuration, tails in _rank_program_tails(programmed, refined=refined):
+    for configuration, tails in count_greater(programmed, refined=refined):
         value[configuration.queries], low[configuration.queries], high[configuration.queries] = tails
     return TailProbability(value, low, high, method)
 
@@ -201,93 +187,3 @@ def _first_ranks(n_positives: int, length: int) -> tuple[Ints, Ints, Ints]:
 
 
 _EXACT = {_CLOSED_FORM: _closed_form, _ENUMERATION: _enumerated, _LAST_RANK: _last_rank}
-
-
-@dataclass(frozen=True)
-class _Configuration:
-    """Queries that have n_positives and the length of the list in common."""
-
-    queries: Ints
-    ranks: Ints
-    length: int
-
-    @property
-    def n_positives(self) -> int:
-        return self.ranks.shape[1]
-
-    def thresholds(self, cells: int) -> tuple[Ints, Ints, Ints]:
-        """Give the cells that a null sum must be above: by the grid, certainly greater, possibly greater."""
-        j = np.arange(1, self.n_positives + 1)
-        on_grid = _to_cells(j, self.ranks, cells).sum(axis=1)
-        exact = cells * (j / self.ranks).sum(axis=1)
-        # A null sum lies within k / 2 cells of its cell; the last term is room for the float error of `exact`.
-        reach = self.n_positives / 2 + 1e-6
-        return on_grid, np.floor(exact + reach).astype(np.int64), np.floor(exact - reach).astype(np.int64)
-
-
-def _rank_program_tails(
-    configurations: list[_Configuration], *, refined: bool
-) -> Iterator[tuple[_Configuration, tuple[Floats, Floats, Floats]]]:
-    """Give value, low and high of the queries of each configuration: one pass of the program for each grid."""
-    by_grid: dict[int, list[_Configuration]] = {}
-    for configuration in configurations:
-        by_grid.setdefault(_cells_per_unit(configuration.n_positives, refined=refined), []).append(configuration)
-    for cells, members in by_grid.items():
-        wanted = {(member.n_positives, member.length): member for member in members}
-        thresholds = {key: member.thresholds(cells) for key, member in wanted.items()}
-        n_cells = _cells_needed(thresholds, cells)
-        for key, counts in _rank_program(set(wanted), cells, n_cells):
-            yield wanted[key], _read_tails(counts, thresholds[key], key, cells)
-
-
-def _cells_needed(thresholds: dict[tuple[int, int], tuple[Ints, Ints, Ints]], cells: int) -> int:
-    """Say how many cells to keep: up to the highest threshold, as long as counts are exact integers.
-
-    Sums beyond need no cells of their own, because the total is known. Rounded counts are all kept, so that a result
-    does not depend, in its last digit, on what else is asked.
-    """
-    if any(math.comb(length, n_positives) > _EXACT_COUNT for n_positives, length in thresholds):
-        return cells * max(n_positives for n_positives, _ in thresholds) + 1
-    return 2 + max(int(above.max()) for triple in thresholds.values() for above in triple)
-
-
-def _cells_per_unit(n_positives: int, *, refined: bool) -> int:
-    coarse_and_fine = next((grids for most, *grids in _GRIDS if n_positives <= most), _LARGEST_GRIDS)
-    return coarse_and_fine[refined]
-
-
-def _to_cells(j: _Integers, ranks: _Integers, cells: int) -> _Integers:
-    """Round cells * j / rank to the nearest integer, halves up, without floats."""
-    return (2 * cells * j + ranks) // (2 * ranks)
-
-
-def _rank_program(wanted: set[tuple[int, int]], cells: int, n_cells: int) -> Iterator[tuple[tuple[int, int], Floats]]:
-    """Give for each wanted (k, L) the number of sets of ranks in every cell of S, cut after ``n_cells`` cells."""
-    n_positives, length = (max(values) for values in zip(*wanted, strict=True))
-    counts = [np.zeros(min(j * cells + 1, n_cells)) for j in range(n_positives + 1)]
-    counts[0][0] = 1.0
-    for rank in range(1, length + 1):
-        for j in range(min(rank, n_positives), 0, -1):
-            shift = _to_cells(j, rank, cells)
-            moved = counts[j - 1][: max(len(counts[j]) - shift, 0)]
-            counts[j][shift : shift + len(moved)] += moved
-        for j in range(1, n_positives + 1):
-            if (j, rank) in wanted:
-                yield (j, rank), counts[j]
-
-
-def _read_tails(
-    counts: Floats, thresholds: tuple[Ints, Ints, Ints], configuration: tuple[int, int], cells: int
-) -> tuple[Floats, Floats, Floats]:
-    """Give the share of sets above each threshold; sets that the program cut off are above all of them.
-
-    The observed set itself is among those that are possibly greater, and is not.
-    """
-    n_positives, length = configuration
-    total = math.comb(length, n_positives)
-    cut_off = total - counts.sum() if len(counts) < n_positives * cells + 1 else 0.0
-    from_top = np.cumsum(np.concatenate([[0.0, cut_off], counts[::-1]]))[::-1]
-    greater, certainly, possibly = (from_top[np.clip(above + 1, 0, len(counts) + 1)] for above in thresholds)
-    slack = _FLOAT_SLACK if total > _EXACT_COUNT else 0.0
-    low, high = certainly * (1 - slack), np.maximum(possibly - 1, greater) * (1 + slack)
-    return greater / total, low / total, np.minimum(high / total, 1.0)

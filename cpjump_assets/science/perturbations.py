@@ -180,7 +180,7 @@ def _guide_rows(crispr: pd.DataFrame) -> pd.DataFrame:
     require_rows(crispr, CRISPR_FILE)
     _GUIDES.check(crispr, CRISPR_FILE)
     # "NO_SITE (5 zeros)" tells how far the guide is from any site; the official table keeps what stands before it.
-    cuts = crispr["negcon_control_type"].str.partition(" (")[0]
+    cuts = crispr["negcon_control_type"].astype(STRING).str.extract(r"^(.*?)(?: \(|$)", expand=False)
     return _common_columns(crispr, "CRISPR").assign(
         Metadata_target=crispr["gene"].fillna(cuts),
         Metadata_target_list=crispr["gene"],

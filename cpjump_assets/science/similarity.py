@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from cpjump_assets.science.arrays import Floats
 from cpjump_assets.science.errors import ProfileError
-
-Floats = npt.NDArray[np.float64]
 
 TIE = 2.0**-40
 """Two cosines that differ by no more than this count as equal.

@@ -25,9 +25,9 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "constant": "one value everywhere: zero MAD; dropped by the variance rule",
         "near_constant": "one value in 97 % of the wells, a second in the others: zero MAD; dropped likewise",
         "zero_mad": "a floor in 80 % of the wells, continuous above it: zero MAD on every plate; dropped likewise",
-        "collapsed": "informative, but at a floor in 80 % of the wells of one plate: zero MAD there alone",
-        "missing": "informative, but without a value in 20 % of the wells: dropped for it",
-        "sparsely_missing": "informative, but without a value in 0.5 % of the wells: too few to be dropped for it",
+        "collapsed": "informative, but at a floor in 80 % of the wells of one plate: zero MAD there, values elsewhere",
+        "missing": "informative, but without a value in 20 % of the wells: dropped by the NaN rule",
+        "sparsely_missing": "informative, but without a value in 0.5 % of the wells: too few for the NaN rule",
         "blocklisted": "informative, with a name of the published blocklist",
     }
 )

@@ -39,7 +39,7 @@ _BRIGHTFIELD_LEVEL, _BRIGHTFIELD_DEPTH, _BRIGHTFIELD_RADIUS = 12000, 4000, 10.0
 
 def image_key(root: GalleryRoot, plate: PlateKey, well: str, site: int, channel: str) -> str:
     """Give the key of one image, ``.../<measurement>/Images/rRRcCCfFFp01-chNsk1fk1fl1.tiff``."""
-    row, column = (int(number) for number in POSITIONS.loc[well, ["Metadata_row", "Metadata_column"]])
+    row, column = (POSITIONS[f"Metadata_{axis}"][well] for axis in ("row", "column"))
     return f"{_images_folder(root, plate)}/{_file_name(plate, row, column, site, channel)}"
 
 
@@ -68,7 +68,7 @@ def site_images(seed: int, plate: PlateKey, well: str, site: int, *, strength: f
     """
     rng = generator(seed, "image", str(plate), well, str(site))
     n_cells = max(4, round(_N_CELLS * np.exp(-0.4 * strength)))
-    growth = np.sqrt(_N_CELLS / n_cells)
+    growth = (_N_CELLS / n_cells) ** 0.25
     centres = rng.uniform(0, _SIZE, size=(n_cells, 2))
     brightness = rng.uniform(0.5, 1.0, n_cells)
     images = {}

@@ -9,7 +9,7 @@ In standard deviations of replicate noise, the value of feature f in well w of p
         + own noise + position effects
 
 and the raw value is location + scale * (plate scale * z + plate shift), on which a condition shift and a stain anomaly
-work as well. Sums run in a fixed order without BLAS, so that the bytes depend on neither threads nor libraries.
+work as well. Sums run in a fixed order without BLAS, so that the bytes do not depend on the number of threads.
 """
 
 from dataclasses import dataclass

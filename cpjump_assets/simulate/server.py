@@ -250,7 +250,9 @@ class _Handler(BaseHTTPRequestHandler):
                 case FileSlice():
                     self._send_slice(step)
                 case Pause():
-                    self.server.closing.wait(step.seconds)
+                    if self.server.closing.wait(step.seconds):
+                        self.close_connection = True
+                        return False
                 case HangUp():
                     self._hang_up(step)
                     return False

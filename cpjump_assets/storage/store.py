@@ -68,12 +68,28 @@ class Provenance:
 
 @dataclass(frozen=True)
 class StoredTable:
-    """A table as it lies in the store."""
+    """A table as it lies in the store.
+
+    Attributes
+    ----------
+    key
+        Its place.
+    digest
+        sha256 of the file.
+    rows
+        Number of rows.
+    columns
+        Type of each column, by name, in order.
+    bytes
+        Size of the file.
+    provenance
+        What it was made from.
+    """
 
     key: TableKey
     digest: str
     rows: int
-    columns: tuple[str, ...]
+    columns: Mapping[str, str]
     bytes: int
     provenance: Provenance
 
@@ -153,7 +169,7 @@ class Store:
                 key=key,
                 digest=file_digest(path),
                 rows=footer.num_rows,
-                columns=tuple(footer.schema.to_arrow_schema().names),
+                columns={item.name: str(item.type) for item in footer.schema.to_arrow_schema()},
                 bytes=path.stat().st_size,
                 provenance=Provenance.from_bytes(stored),
             )

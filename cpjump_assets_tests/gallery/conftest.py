@@ -81,10 +81,10 @@ class LoopbackGallery(NamedTuple):
 
 @pytest.fixture(scope="session")
 def loopback_gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackGallery]:
-    """Give one server, and one client that gives up a stalled body after half a second: a client costs 0.25 s to make."""
+    """Give one server, and one client that gives up a stalled body after a second: a client costs 0.25 s to make."""
     folder = tmp_path_factory.mktemp("served")
     with S3Server(folder) as server:
-        yield LoopbackGallery(folder, server, gallery_client(server.endpoint, connections=8, read_timeout=0.5))
+        yield LoopbackGallery(folder, server, gallery_client(server.endpoint, connections=8, read_timeout=1.0))
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_it_gives_up_with_the_key_and_the_last_fault():
         tries.append(None)
         raise BodyFaultError(f"fault {len(tries)}")
 
-    with pytest.raises(GalleryError, match="^k could not be read in 3 tries: fault 3$"):
+    with pytest.raises(GalleryError, match=r"^k could not be read in 3 tries: fault 3$"):
         try_repeatedly(attempt, "k", RetryPolicy(attempts=3), wait=lambda seconds: None)
     assert len(tries) == 3
 

@@ -83,7 +83,7 @@ def test_processes_may_open_and_write_side_by_side(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match="cannot make .*file/gallery: Not a directory"):
+    with pytest.raises(StoreError, match=r"cannot make .*file/gallery: Not a directory"):
         Inventory(tmp_path / "file" / "gallery")
 
 

@@ -45,7 +45,7 @@ def test_a_gallery_may_fill_its_bucket():
     ],
 )
 def test_a_bad_root_is_one_clear_line(url):
-    with pytest.raises(SettingsError, match="^CPJUMP_GALLERY must be s3://bucket/prefix, found "):
+    with pytest.raises(SettingsError, match=r"^CPJUMP_GALLERY must be s3://bucket/prefix, found "):
         GalleryRoot.parse(url)
 
 

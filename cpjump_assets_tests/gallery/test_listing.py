@@ -102,6 +102,11 @@ def test_the_marker_tells_a_simulated_gallery_from_the_real_one(served, root):
     assert simulated_marker(served.client, root) == "simulated, seed 7"
 
 
+def test_without_a_bucket_there_is_no_telling(served, root):
+    with pytest.raises(GalleryError, match="NoSuchBucket"):
+        simulated_marker(served.client, GalleryRoot("nowhere", root.prefix))
+
+
 @pytest.mark.parametrize("fault", [FlippedBit(), TruncatedBody()])
 def test_a_marker_that_arrives_damaged_is_read_again(served, fault, no_waits, root):
     served.fail(FaultRule(fault, times=2))

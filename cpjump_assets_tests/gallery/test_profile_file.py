@@ -77,16 +77,16 @@ def test_float32_keeps_five_significant_digits_apart_and_equal_ones_equal(value)
     assert f"{float(np.float32(float(text))):.5g}" == text or abs(value) < 1e-37 or abs(float(text)) > 3.4e38
 
 
-def test_a_file_of_real_size_equals_what_pandas_reads(file):
+def test_a_whole_plate_equals_what_pandas_reads(file):
     generator = np.random.default_rng(0)
-    features = [f"Cells_Feature_{number}" for number in range(1500)]
-    frame = pd.DataFrame(generator.normal(size=(384, 1500)) * generator.lognormal(0, 3, 1500), columns=features)
+    features = [f"Cells_Feature_{number}" for number in range(400)]
+    frame = pd.DataFrame(generator.normal(size=(384, 400)) * generator.lognormal(0, 3, 400), columns=features)
     frame.iloc[5, 7] = np.nan
     frame.insert(0, "Metadata_Well", POSITIONS.index)
     frame.insert(0, "Metadata_Plate", PLATE.barcode)
     text = frame.to_csv(index=False, float_format="%.5g")
     read = read_profile_csv(file(text), PLATE)
-    oracle = pd.read_csv(io.StringIO(text), float_precision="round_trip")
+    oracle = pd.read_csv(io.StringIO(text))
     np.testing.assert_array_equal(read[features].to_numpy(), oracle[features].to_numpy().astype(np.float32))
     assert read["Metadata_Well"].tolist() == oracle["Metadata_Well"].tolist()
 
@@ -127,7 +127,7 @@ def test_every_flipped_byte_of_a_gzip_file_is_noticed_or_harmless(file):
 
 
 def test_a_table_that_was_cut_before_it_was_compressed(file):
-    assert _refused(file(_text()[:-20])) == "line 4 has 4 fields, the header has 5"
+    assert _refused(file(_text()[:-12])) == "line 4 has 4 fields, the header has 5"
 
 
 def test_a_row_that_is_too_long(file):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import wait
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from cpjump_assets.gallery import download as download_module
+from cpjump_assets.gallery import pull as pull_module
 from cpjump_assets.gallery.body import RetryPolicy
 from cpjump_assets.gallery.client import gallery_client
 from cpjump_assets.gallery.etag import MIB, Verification
@@ -23,16 +25,16 @@ from cpjump_assets.simulate.faults import (
     ConnectionReset,
     FaultRule,
     FlippedBit,
+    SlowDown,
     StalledBody,
     TruncatedBody,
+    invert_last_byte,
 )
-from cpjump_assets.simulate.faults import SlowDown, invert_last_byte
-from cpjump_assets.simulate.requests import HEAD_OBJECT
 
 KEY = "pilot/source_4/workspace/profiles/batch/plate/plate.csv.gz"
 CONTENT = np.random.default_rng(0).bytes(300_000)
 LARGE = np.random.default_rng(1).bytes(9 * MIB)  # the server cuts it into parts of 8 MiB
-IMPATIENT = RetryPolicy(attempts=3, first_wait=0.001)
+IMPATIENT = RetryPolicy(attempts=2, first_wait=0.001)
 
 
 @pytest.fixture
@@ -133,9 +135,9 @@ def test_a_damaged_body_is_caught_and_fetched_again(holding, fault):
 @pytest.mark.parametrize("fault", [FlippedBit(), TruncatedBody(), StalledBody(seconds=5)])
 def test_a_body_that_stays_damaged_is_refused_and_the_old_file_stays(holding, fault):
     holding.fail(FaultRule(fault))
-    with pytest.raises(GalleryError, match=f"^{KEY} could not be read in 3 tries: "):
+    with pytest.raises(GalleryError, match=f"^{KEY} could not be read in 2 tries: "):
         holding.pull(retry=IMPATIENT)
-    assert len(holding.requests()) == 1 + 3
+    assert len(holding.requests()) == 1 + 2
     _assert_old_file_stays(holding)
 
 
@@ -180,7 +182,7 @@ def test_an_object_that_never_stops_changing_is_given_up(holding, monkeypatch):
 
     monkeypatch.setattr(download_module._Task, "_look_again", ever_newer)
     stale = [replace(item, etag="0" * 32) for item in holding.listed()]
-    with pytest.raises(GalleryError, match=f"{KEY} could not be read in 3 tries: the object changed"):
+    with pytest.raises(GalleryError, match=f"{KEY} could not be read in 2 tries: the object changed"):
         holding.pull(stale, retry=IMPATIENT)
     _assert_old_file_stays(holding)
 
@@ -225,6 +227,30 @@ def test_one_failure_ends_the_pull_and_what_is_complete_stays_recorded(served):
     assert report.skipped + len(report.pulled) == 40
 
 
+def test_what_ended_together_with_a_failure_is_recorded(served, monkeypatch):
+    for key in ("a", "b", "c"):
+        served.put(key, CONTENT)
+    listed = served.listed()
+    (served.folder / "b").unlink()
+    monkeypatch.setattr(pull_module, "wait", lambda running, return_when: wait(running))
+    with pytest.raises(GalleryError, match="/b does not exist"):
+        served.pull(listed)
+    assert served.row("a") is not None
+    assert served.row("c") is not None
+
+
+def test_after_a_failure_the_downloads_under_way_are_given_up(served):
+    served.put("slow", LARGE)
+    served.put("missing", b"")
+    listed = served.listed()
+    (served.folder / "missing").unlink()
+    served.fail(FaultRule(StalledBody(seconds=0.5), keys="slow"))
+    with pytest.raises(GalleryError, match="/missing does not exist"):
+        served.pull(listed)
+    assert sorted(served.requests()) == ["missing", "slow"]
+    assert served.files() == set()
+
+
 def test_a_key_that_would_leave_the_store_stops_the_pull_before_it_begins(served, tmp_path):
     served.put("good", CONTENT)
     (good,) = served.listed()
@@ -238,7 +264,7 @@ def test_a_folder_that_cannot_be_written_is_named(served):
     served.put("a/b", CONTENT)
     served.store.mkdir(parents=True)
     (served.store / "a").write_text("in the way")
-    with pytest.raises(StoreError, match="cannot write b in .*/store/gallery/a: "):
+    with pytest.raises(StoreError, match=r"cannot write b in .*/store/gallery/a: "):
         served.pull()
     assert (served.store / "a").read_text() == "in the way"
 
@@ -364,7 +390,8 @@ gallery.pull(list_objects(gallery.client, bucket, "p/"), pathlib.Path(store))
 def test_a_pull_that_is_ended_from_outside_can_go_on(served, how):
     keys = {f"p/{number:02d}" for number in range(20)}
     for key in keys:
-        served.put(key, LARGE)
+        served.put(key, CONTENT)
+    served.fail(FaultRule(StalledBody(seconds=0.1)))  # slow enough to be ended half-way
     arguments = [sys.executable, "-c", _PULL_IN_ANOTHER_PROCESS, served.bucket, served.server.endpoint, served.store]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
         while not served.requests():
@@ -374,10 +401,11 @@ def test_a_pull_that_is_ended_from_outside_can_go_on(served, how):
     unfinished = {name for name in served.files() if name.endswith(".part")}
     complete = served.files() - unfinished
     assert complete < keys
-    assert all((served.store / name).read_bytes() == LARGE for name in complete)
+    assert all((served.store / name).read_bytes() == CONTENT for name in complete)
     if how == signal.SIGINT:
         assert "KeyboardInterrupt" in errors
         assert not unfinished
+    served.fail()
     report = served.pull()
     assert len(report.pulled) + report.skipped == len(keys)
     assert served.files() == keys | unfinished

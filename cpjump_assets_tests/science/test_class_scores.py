@@ -1,7 +1,6 @@
 """Classes from their members' p, the finer look at open calls, and the interval of a fraction."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import binom, false_discovery_control, gmean
 
@@ -104,19 +103,17 @@ def test_interval_is_what_a_bootstrap_over_classes_gives():
 
 
 def test_score_counts_only_classes_with_a_scored_well():
-    classes = pd.DataFrame(
-        {
-            "n_wells": [4, 4, 1, 2],
-            "n_wells_scored": [4, 3, 0, 0],
-            "mean_average_precision": [0.5, 0.1, np.nan, np.nan],
-            "retrieved": [True, False, False, False],
-            "undecided": [False, True, False, False],
-        }
-    )
+    classes = {
+        "n_wells": np.array([4, 4, 1, 2]),
+        "n_wells_scored": np.array([4, 3, 0, 0]),
+        "mean_average_precision": np.array([0.5, 0.1, np.nan, np.nan]),
+        "retrieved": np.array([True, False, False, False]),
+        "undecided": np.array([False, True, False, False]),
+    }
     score = score_of_classes(classes)
     assert (score["n_classes"], score["n_classes_without_positives"]) == (2, 1)
     assert (score["n_retrieved"], score["n_undecided"], score["fraction_retrieved"]) == (1, 1, 0.5)
     assert score["mean_average_precision"] == pytest.approx(0.3)
-    nothing = score_of_classes(classes.iloc[2:])
+    nothing = score_of_classes({name: values[2:] for name, values in classes.items()})
     assert nothing["n_classes"] == 0
     assert np.isnan([nothing["fraction_retrieved"], nothing["fraction_retrieved_low"]]).all()

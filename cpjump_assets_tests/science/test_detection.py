@@ -114,7 +114,7 @@ def test_average_precision_equals_copairs(experiment):
 
 
 def test_average_precision_equals_copairs_on_a_real_condition(reference_root):
-    """copairs ranks in single precision: among 22 million comparisons of DMSO wells, two cosines may tie there alone."""
+    """copairs ranks in single precision: of 21 million comparisons of DMSO wells some may tie only there."""
     metadata = _real_layout(reference_root, experiment_type="Compound", cell_line="A549", timepoint=24)
     X = _profiles(metadata, acting=set(metadata["Metadata_broad_sample"].unique()[::3]), strength=0.5)
     both = _with_peer(metadata, X, detect(metadata, X).wells)
@@ -322,10 +322,10 @@ def test_profiles_that_cannot_be_scored_are_refused_by_name(experiment):
     for value in (np.nan, np.inf):
         broken = X.copy()
         broken[row, 7] = value
-        with pytest.raises(ProfileError, match=rf"plate P2, well A03: feature Cells_7 is {value}"):
+        with pytest.raises(ProfileError, match=rf"plate {BATCH}.P2, well A03: feature Cells_7 is {value}"):
             detect(metadata, broken, features=features)
     broken[row] = 0.0
-    with pytest.raises(ProfileError, match="plate P2, well A03: every feature is 0"):
+    with pytest.raises(ProfileError, match="P2, well A03: every feature is 0"):
         detect(metadata, broken)
 
 
@@ -340,11 +340,14 @@ def test_bad_metadata_is_refused(experiment):
     metadata, X = experiment
     with pytest.raises(BadTableError, match="Metadata_control_type, Metadata_is_primary"):
         detect(metadata.drop(columns=["Metadata_control_type", "Metadata_is_primary"]), X)
+    nameless = metadata.assign(Metadata_broad_sample=metadata["Metadata_broad_sample"].mask(metadata.index < 3))
+    with pytest.raises(BadTableError, match=r"missing is Metadata_broad_sample in \d of"):
+        detect(nameless, X)
     with pytest.raises(BadTableError, match="primary plate"):
         detect(metadata.assign(Metadata_is_primary=False), X)
     primary = np.flatnonzero(metadata["Metadata_is_primary"])[:1]
     plate, well = metadata.iloc[primary[0]][["Metadata_Plate", "Metadata_Well"]]
-    with pytest.raises(BadTableError, match=f"plate {plate}, well {well} has more than one profile"):
+    with pytest.raises(BadTableError, match=f"{plate}, well {well} has more than one profile"):
         detect(pd.concat([metadata, metadata.iloc[primary]]), np.vstack([X, X[primary]]))
     with pytest.raises(ValueError, match="rows of metadata"):
         detect(metadata, X[1:])

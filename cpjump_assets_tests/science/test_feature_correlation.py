@@ -52,6 +52,10 @@ def test_r_with_gaps_is_pandas(seed: int) -> None:
     np.testing.assert_array_equal(r, r.T)
 
 
+def test_no_rows_give_no_r() -> None:
+    assert np.isnan(correlation_matrix(np.empty((0, 3)))).all()
+
+
 @pytest.mark.filterwarnings("error")
 def test_r_is_missing_where_a_pair_does_not_vary_on_its_common_rows() -> None:
     X = np.random.default_rng(2).normal(size=(40, 8))
@@ -122,6 +126,7 @@ def test_of_features_equal_but_for_their_unit_the_first_stays_wherever_they_stan
     places = rng.permutation(120)
     X = np.hstack([base, 3.7 * base + 1.0, 0.01 * base - 7.0])[:, places]
     expected = [next((j for j in range(i) if places[j] % 40 == places[i] % 40), -1) for i in range(120)]
+    assert np.abs(correlation_matrix(X)).max() <= 1.0
     found = correlated_partners(X, 0.9)
     assert found.partner.tolist() == expected
     order = rng.permutation(300)

@@ -16,6 +16,7 @@ def test_the_first_block_ends_at_the_first_dash():
     keys = pd.Series(["LOUPRKONTZGTKE-AFHBHXEDSA-N", None], dtype="str")
     assert first_blocks(keys).tolist()[0] == "LOUPRKONTZGTKE"
     assert first_blocks(keys).isna().tolist() == [False, True]
+    assert first_blocks(keys.tail(1)).isna().all()
 
 
 def test_published_counts_by_each_rule(real):

@@ -45,9 +45,7 @@ def test_a_good_table_passes_and_is_sorted_and_typed():
 
 
 def test_whole_floats_become_integers_and_missing_ones_stay_missing():
-    schema = TableSchema(
-        "t", "a t", ("k",), (Column("k", "integer", "k"), Column("n", "integer", "n", nullable=True))
-    )
+    schema = TableSchema("t", "a t", ("k",), (Column("k", "integer", "k"), Column("n", "integer", "n", nullable=True)))
     table = schema.normalise(pd.DataFrame({"k": [2.0, 1.0], "n": [np.nan, 4.0]}), "t")
     assert table["k"].tolist() == [1, 2]
     assert table["n"].dtype == "Int64"

@@ -226,14 +226,14 @@ def test_a_target_must_have_one_radix(real):
     wells = real.wells.copy()
     first = wells.index[wells["Metadata_eligible"] & (wells["Metadata_target"] == "AKT1")][0]
     wells.loc[first, "Metadata_target_radix"] = 3
-    with pytest.raises(BadTableError, match="exactly one radix.*AKT1"):
+    with pytest.raises(BadTableError, match=r"exactly one radix.*AKT1"):
         split_manifest(wells, GENE_COMPOUND)
     wells.loc[first, "Metadata_target_radix"] = pd.NA
-    with pytest.raises(BadTableError, match="exactly one radix.*AKT1"):
+    with pytest.raises(BadTableError, match=r"exactly one radix.*AKT1"):
         split_manifest(wells, GENE_COMPOUND)
 
 
 def test_a_well_that_comes_twice_is_refused(real):
     eligible = real.wells[real.wells["Metadata_eligible"]]
-    with pytest.raises(BadTableError, match="1 keys .* more than once: BR00116991 A01"):
+    with pytest.raises(BadTableError, match=r"1 keys .* more than once: BR00116991 A01"):
         split_manifest(pd.concat([eligible, eligible.head(1)]), REPRESENTATION)

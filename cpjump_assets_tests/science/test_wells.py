@@ -82,7 +82,9 @@ def test_official_wells_are_the_same_well_by_well(real, raw):
 
 
 def test_replicates_on_a_plate(layout):
-    samples = layout.groupby(["Metadata_experiment_type", "Metadata_control_type", "Metadata_broad_sample"], dropna=False)
+    samples = layout.groupby(
+        ["Metadata_experiment_type", "Metadata_control_type", "Metadata_broad_sample"], dropna=False
+    )
     sizes = samples.size()
     compound = sizes["Compound"].drop("DMSO", level="Metadata_broad_sample")
     assert compound.value_counts().to_dict() == {1: 292, 2: 14}
@@ -96,7 +98,11 @@ def test_replicates_on_a_plate(layout):
 def test_wells_of_controls_in_the_official_table(real):
     official = real.wells[real.wells["Metadata_in_official_table"]]
     negative = official[official["Metadata_control_type"] == "negcon"]
-    assert negative.groupby("Metadata_experiment_type").size().to_dict() == {"CRISPR": 960, "Compound": 1_010, "ORF": 480}
+    assert negative.groupby("Metadata_experiment_type").size().to_dict() == {
+        "CRISPR": 960,
+        "Compound": 1_010,
+        "ORF": 480,
+    }
     dmso = negative[negative["Metadata_broad_sample"] == "DMSO"].groupby("Metadata_Plate").size()
     assert dmso[dmso != 64].to_dict() == {"BR00116995": 50}
     assert len(dmso) == 16
@@ -157,7 +163,11 @@ def _swap(frames, name, change):
         ("official", lambda f: _set(f, 0, "Metadata_cell_line", "U2OS"), ["BR00118050 A01", "'A549'", "'U2OS'"]),
         ("official", lambda f: _set(f, 0, "Metadata_timepoint", "48"), ["BR00118050 A01", "'96'", "'48'"]),
         ("official", lambda f: _set(f, 0, "Metadata_Plate", "BR00999999"), ["does not have", "BR00999999 A01"]),
-        ("official", lambda f: _set(f, 0, "Metadata_target_is_across", "yes"), ["is_across", "'yes'", "BR00118050 A01"]),
+        (
+            "official",
+            lambda f: _set(f, 0, "Metadata_target_is_across", "yes"),
+            ["is_across", "'yes'", "BR00118050 A01"],
+        ),
         ("official", lambda f: _set(f, 0, "Metadata_target_radix", "1.5"), ["radix", "'1.5'", "BR00118050 A01"]),
         ("perturbations", lambda f: f.drop(index=5), ["no known reagent", "JUMP-Target-1_", "BRD-"]),
         ("plate_maps", lambda fs: {k: f for k, f in fs.items() if k != CRISPR_MAP}, [CRISPR_MAP, "is missing"]),

@@ -83,8 +83,9 @@ def test_a_reset_connection_is_one_that_boto3_retries(served, anonymous_client):
 
 def test_a_reset_is_a_tcp_reset_and_not_an_end(served, raw_request):
     served.faults = FaultPlan(FaultRule(ConnectionReset()))
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError) as raised:
         raw_request(served.endpoint, "GET", "/gallery/plate/a.csv")
+    assert raised.type is ConnectionResetError  # http.client's error for an orderly end is a subclass
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])

@@ -27,12 +27,13 @@ def test_a_replaced_file_is_a_new_object(bucket, server, anonymous_client):
 
 def test_a_file_rewritten_in_place_has_a_new_etag_once_the_clock_has_ticked(bucket, server, anonymous_client):
     client = anonymous_client(server.endpoint)
-    (bucket / "a").write_bytes(b"first")
-    time.sleep(0.1)
-    client.head_object(Bucket="gallery", Key="a")
-    (bucket / "a").write_bytes(b"other")
-    os.utime(bucket / "a", (1_600_000_000, 1_600_000_000))
-    assert client.head_object(Bucket="gallery", Key="a")["ETag"] == f'"{hashlib.md5(b"other").hexdigest()}"'
+    for content in (b"first", b"other"):
+        (bucket / "a").write_bytes(content)
+        os.utime(bucket / "a", (1_600_000_000, 1_600_000_000))
+        time.sleep(0.1)
+        for _ in range(2):
+            head = client.head_object(Bucket="gallery", Key="a")
+            assert head["ETag"] == f'"{hashlib.md5(content).hexdigest()}"'
 
 
 def test_an_etag_is_computed_once(bucket, server, anonymous_client, monkeypatch):
@@ -97,6 +98,7 @@ def test_no_path_leads_out_of_a_bucket(server, guarded, raw_request, pieces, sta
         ("/gallery/link", 404),
         ("/gallery/inside/link/secret", 404),
         ("/linked/secret", 404),
+        ("/linked?list-type=2", 404),
         ("/secret/", 404),
         ("/gallery//inside/open", 404),
         ("/gallery/inside//open", 404),

@@ -29,7 +29,8 @@ def _frame(seed: int = 0) -> pd.DataFrame:
 def test_a_table_reads_back_as_it_was_written(store: Store) -> None:
     stored = store.write(KEY, _frame(), MADE)
     pd.testing.assert_frame_equal(store.read(KEY), _frame())
-    assert (stored.rows, stored.columns) == (24, ("Metadata_Well", "Cells_Area"))
+    assert stored.rows == 24
+    assert stored.columns == {"Metadata_Well": "large_string", "Cells_Area": "float"}
     assert store.describe(KEY) == stored
     assert store.read(KEY, ["Metadata_Well"]).columns.tolist() == ["Metadata_Well"]
 

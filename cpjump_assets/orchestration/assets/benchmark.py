@@ -96,6 +96,7 @@ def _score(
     from cpjump_assets.figures.scores import fraction_retrieved_figure
     from cpjump_assets.science.detection import detect, scores
     from cpjump_assets.science.features import Profiles
+    from cpjump_assets.science.score_tables import CLASSES, SCORES, with_strategy
     from cpjump_assets.science.subsets import subset_of_wells
 
     store = platform.store
@@ -105,12 +106,12 @@ def _score(
     classes, table = (
         _with_strategy(frame, strategy) for frame in (detection.classes, scores(detection, subsets=subset_names))
     )
-    of_classes, of_scores = (
-        (tables.OVERALL_CLASSES, tables.OVERALL_SCORES)
+    of_classes, of_scores, schema_of = (
+        (tables.OVERALL_CLASSES, tables.OVERALL_SCORES, lambda schema: schema)
         if strategy is None
-        else (tables.BENCHMARK_CLASSES, tables.BENCHMARK_SCORES)
+        else (tables.BENCHMARK_CLASSES, tables.BENCHMARK_SCORES, with_strategy)
     )
-    kept = keep_table(store, of_classes, Made(classes), provenance, partition=strategy)
+    kept = keep_table(store, of_classes, Made(classes), provenance, partition=strategy, schema=schema_of(CLASSES))
     yield kept._replace(asset_key=of_classes.asset_key)
     shown = {
         "scores": markdown_table(table[_SHOWN_COLUMNS]),
@@ -118,7 +119,9 @@ def _score(
     }
     from_classes = tables.inputs_of(store, of_classes.key(strategy))
     provenance_of_scores = tables.provenance_from(of_scores.code_version, from_classes)
-    kept = keep_table(store, of_scores, Made(table, shown), provenance_of_scores, partition=strategy)
+    kept = keep_table(
+        store, of_scores, Made(table, shown), provenance_of_scores, partition=strategy, schema=schema_of(SCORES)
+    )
     yield kept._replace(asset_key=of_scores.asset_key)
 
 
@@ -160,6 +163,7 @@ def published_comparison(platform: Platform) -> dg.MaterializeResult:
     from cpjump_assets.gallery.gallery import PUBLIC_ORIGIN
     from cpjump_assets.published.tables import fractions_retrieved
     from cpjump_assets.science.comparison import compare_with_published
+    from cpjump_assets.science.score_tables import PUBLISHED_COMPARISON
 
     store = platform.store
     inputs = tables.inputs_of(store, tables.OVERALL_SCORES.key())
@@ -167,6 +171,5 @@ def published_comparison(platform: Platform) -> dg.MaterializeResult:
     table = compare_with_published(
         fractions_retrieved(), store.read(tables.OVERALL_SCORES.key()), simulated=provenance.origin != PUBLIC_ORIGIN
     )
-    return keep_table(
-        store, tables.PUBLISHED_COMPARISON, Made(table, {"comparison": markdown_table(table)}), provenance
-    )
+    shown = {"comparison": markdown_table(table.drop(columns="source"))}
+    return keep_table(store, tables.PUBLISHED_COMPARISON, Made(table, shown), provenance, schema=PUBLISHED_COMPARISON)

@@ -10,6 +10,7 @@ import dagster as dg
 
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.assets.metadata import perturbations, wells
+from cpjump_assets.orchestration.checks import promise_check, violation_metadata
 from cpjump_assets.orchestration.display import markdown_table, picture
 from cpjump_assets.orchestration.partitions import strategies
 from cpjump_assets.orchestration.recording import Made, keep_table
@@ -72,15 +73,11 @@ def _turn_red(context: dg.AssetExecutionContext, broken: list["Violation"]) -> N
         context.log_event(
             dg.AssetCheckEvaluation(
                 asset_key=tables.SPLIT_MANIFEST.asset_key,
-                check_name=violation.rule,
+                check_name=promise_check(violation.rule),
                 passed=False,
                 severity=dg.AssetCheckSeverity.ERROR,
                 partition=context.partition_key,
-                metadata={
-                    "groups": violation.groups,
-                    "groups crossing": violation.groups_crossing,
-                    "wells": markdown_table(violation.wells),
-                },
+                metadata=violation_metadata(violation),
             )
         )
 

@@ -1,0 +1,167 @@
+"""A refresh makes everything once, records it, and afterwards makes again only what changed."""
+
+import gzip
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cpjump_assets.orchestration import tables
+from cpjump_assets.orchestration.jobs import PlannedRun, RefreshRequest, refresh_plan
+from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges
+from cpjump_assets.science.plates import MAIN_BATCH
+from cpjump_assets.science.strategies import STRATEGIES
+from cpjump_assets_tests.orchestration.lab import LAB_KEYS, LAB_PLATES, Lab, simulated_lab
+
+PLATE_ASSETS = (
+    tables.AGGREGATED_PROFILES,
+    tables.ANNOTATED_PROFILES,
+    tables.NORMALIZED_PROFILES,
+    tables.NORMALIZED_WHOLE_PLATE,
+)
+BATCH_ASSETS = (
+    tables.EXPERIMENT_METADATA,
+    tables.PERTURBATIONS,
+    tables.WELLS,
+    tables.FEATURE_SELECTION,
+    tables.SELECTED_PROFILES,
+    tables.OVERALL_CLASSES,
+    tables.OVERALL_SCORES,
+    tables.PUBLISHED_COMPARISON,
+)
+STRATEGY_ASSETS = (
+    tables.SPLIT_MANIFEST,
+    tables.LEAKAGE_AUDIT,
+    tables.BENCHMARK_CLASSES,
+    tables.BENCHMARK_SCORES,
+)
+
+
+def test_the_plan_states_the_order_of_the_design() -> None:
+    plan = refresh_plan(PLATE_KEYS[:51])
+    assert [(run.job, run.partition) for run in plan] == [
+        ("metadata", None),
+        ("profiles", None),
+        ("batch", None),
+        *(("strategy", name) for name in STRATEGIES),
+        ("comparison", None),
+    ]
+    assert plan[1].plate_range == (PLATE_KEYS[0], PLATE_KEYS[50])
+
+
+def test_ranges_cover_the_plates_and_nothing_else() -> None:
+    wanted = [PLATE_KEYS[place] for place in (7, 3, 4, 5, 50)]
+    assert contiguous_ranges(wanted) == [
+        (PLATE_KEYS[3], PLATE_KEYS[5]),
+        (PLATE_KEYS[7], PLATE_KEYS[7]),
+        (PLATE_KEYS[50], PLATE_KEYS[50]),
+    ]
+    assert contiguous_ranges(PLATE_KEYS[:5], at_most=2) == [
+        (PLATE_KEYS[0], PLATE_KEYS[1]),
+        (PLATE_KEYS[2], PLATE_KEYS[3]),
+        (PLATE_KEYS[4], PLATE_KEYS[4]),
+    ]
+
+
+@pytest.mark.parametrize("asset", PLATE_ASSETS, ids=lambda asset: asset.name)
+def test_each_plate_is_recorded_exactly_once(refreshed_lab: Lab, asset: tables.StoredAsset) -> None:
+    recorded = refreshed_lab.materializations(asset)
+    assert sorted(record.partition_key for record in recorded) == sorted(LAB_KEYS)
+    for record in recorded:
+        stored = refreshed_lab.store.describe(asset.key(record.partition_key))
+        tags = record.asset_materialization.tags
+        assert tags["dagster/data_version"] == stored.digest
+        assert tags["dagster/code_version"] == asset.code_version
+
+
+@pytest.mark.parametrize("asset", (*BATCH_ASSETS, *STRATEGY_ASSETS), ids=lambda asset: asset.name)
+def test_every_table_is_recorded_with_rows_columns_and_digest(refreshed_lab: Lab, asset: tables.StoredAsset) -> None:
+    for record in refreshed_lab.materializations(asset):
+        stored = refreshed_lab.store.describe(asset.key(record.partition_key))
+        metadata = record.asset_materialization.metadata
+        assert metadata["dagster/row_count"].value == stored.rows > 0
+        assert [column.name for column in metadata["dagster/column_schema"].value.columns][:40] == list(
+            stored.columns
+        )[:40]
+        assert metadata["sha256"].value == stored.digest
+
+
+def test_what_comes_of_simulated_data_says_so_and_is_not_compared(refreshed_lab: Lab) -> None:
+    scores = refreshed_lab.store.describe(tables.OVERALL_SCORES.key())
+    assert scores.provenance.origin == "simulated gallery, size lab, seed 0"
+    comparison = refreshed_lab.store.read(tables.PUBLISHED_COMPARISON.key())
+    assert set(comparison["verdict"]) == {"not compared: simulated data"}
+    assert comparison["ours"].isna().all()
+
+
+def test_tables_hold_no_run_time_or_place(refreshed_lab: Lab, tmp_path: Path) -> None:
+    with simulated_lab(tmp_path / "elsewhere") as again:
+        _, error = again.refresh()
+        assert error is None
+        assert again.digests() == refreshed_lab.digests()
+
+
+def test_a_second_refresh_pulls_nothing_and_records_no_plate_again(lab: Lab) -> None:
+    before = lab.digests()
+    events = {asset: len(lab.materializations(asset)) for asset in PLATE_ASSETS}
+    _, error = lab.refresh()
+    assert error is None
+    assert not [request for request in lab.server.requests if request.key.endswith(".csv.gz")]
+    assert lab.digests() == before
+    assert {asset: len(lab.materializations(asset)) for asset in PLATE_ASSETS} == events
+
+
+def test_one_changed_plate_is_made_again_and_no_other(lab: Lab) -> None:
+    changed = LAB_PLATES[2]
+    path = lab.profile_path(changed)
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines(keepends=True)
+    path.write_bytes(gzip.compress("".join(lines[:-1]).encode(), mtime=0))
+    before = lab.digests()
+    _, error = lab.refresh()
+    assert error is None
+    after = lab.digests()
+    plates = {key for key in before if key.startswith("profiles/") and f"{MAIN_BATCH}." in key}
+    remade = {key for key in plates if before[key] != after[key]}
+    assert remade == {f"{asset.key(str(changed))}.parquet" for asset in PLATE_ASSETS}
+    assert before["profiles/selected_profiles.parquet"] != after["profiles/selected_profiles.parquet"]
+    for asset in PLATE_ASSETS:
+        newest = lab.materializations(asset)[0]
+        assert (newest.partition_key, len(lab.materializations(asset))) == (str(changed), len(LAB_KEYS) + 1)
+
+
+def test_plates_per_run_splits_the_range(lab: Lab) -> None:
+    finished, error = lab.refresh(RefreshRequest(plates_per_run=1))
+    assert error is None
+    assert sum(run.planned.job == "profiles" for run in finished) == len(LAB_KEYS)
+
+
+def test_a_plate_that_is_not_listed_is_one_clear_error(lab: Lab) -> None:
+    absent = PLATE_KEYS[0]
+    assert absent not in LAB_KEYS
+    _, error = lab.refresh(RefreshRequest(plates=(absent,)))
+    assert str(error) == f"the gallery does not hold the aggregated profile of {absent}"
+
+
+def test_plates_that_the_gallery_lacks_are_a_counted_warning(refreshed_lab: Lab) -> None:
+    with refreshed_lab.instance() as instance:
+        key = dg.AssetCheckKey(tables.AGGREGATED_PROFILES.asset_key, "main_plates_pulled")
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    evaluation = record.event.dagster_event.event_specific_data
+    assert not evaluation.passed
+    assert evaluation.severity is dg.AssetCheckSeverity.WARN
+    assert evaluation.metadata["missing"].value == 51 - len(LAB_KEYS)
+
+
+def test_the_refresh_job_of_the_ui_runs_the_same_plan(lab: Lab) -> None:
+    finished = lab.run("refresh")
+    assert finished.success, finished.errors
+    with lab.instance() as instance:
+        runs = instance.get_runs(filters=dg.RunsFilter(tags={"cpjump/refresh": finished.run_id[:8]}))
+    assert [run.job_name for run in reversed(runs)][-4:] == ["strategy", "strategy", "strategy", "comparison"]
+    assert all(run.is_success for run in runs)
+
+
+def test_a_failed_run_ends_the_refresh_unless_it_is_a_strategy() -> None:
+    plan = refresh_plan(PLATE_KEYS[:2])
+    assert [run.job for run in plan if not run.required] == ["strategy"] * 3
+    assert PlannedRun("x", "x").tags == {}
