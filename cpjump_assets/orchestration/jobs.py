@@ -10,14 +10,20 @@ Dagster refuses one job over two partition definitions, so a refresh is a sequen
 import uuid
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges, plates, strategies
+from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges
+from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.science.errors import CpjumpError
 from cpjump_assets.science.plates import MAIN_BATCH, PlateKey
 from cpjump_assets.science.strategies import STRATEGIES
+from cpjump_assets.storage.lock import exclusive
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 REFRESH_TAG = "cpjump/refresh"
 STORE_TAG = "cpjump/store"
@@ -38,8 +44,9 @@ def refresh_job(resolve: Callable[[str], dg.JobDefinition], request: "RefreshReq
     """
 
     @dg.op(description="Runs the jobs of a refresh in their order, each as a run of its own.")
-    def run_refresh(context: dg.OpExecutionContext) -> None:
-        refresh = Refresh(resolve, context.instance, identifier=context.run_id[:8])
+    def run_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
+        folder = Path(platform.store_folder)
+        refresh = Refresh(resolve, context.instance, folder, identifier=context.run_id[:8])
         for finished in refresh.run(request):
             context.log.info(
                 f"{finished.planned.title}: {'done' if finished.success else 'failed'}, run {finished.run_id}"
@@ -56,21 +63,18 @@ def refresh_job(resolve: Callable[[str], dg.JobDefinition], request: "RefreshReq
     return refresh
 
 
-def _job(name: str, description: str, *assets: str, partitions_def: dg.PartitionsDefinition | None = None) -> Any:
+def _job(name: str, description: str, *assets: str) -> "UnresolvedAssetJobDefinition":
     return dg.define_asset_job(
         name,
         selection=dg.AssetSelection.assets(*assets),
         description=description,
-        partitions_def=partitions_def,
         tags={STORE_TAG: "main"},
         executor_def=dg.in_process_executor,
     )
 
 
 observe_reference = _job("observe_reference", "Look at the reference tables.", "reference_tables")
-observe_gallery = _job(
-    "observe_gallery", "List the plates' profiles in the gallery.", "gallery_profiles", partitions_def=plates
-)
+observe_gallery = _job("observe_gallery", "List the plates' profiles in the gallery.", "gallery_profiles")
 metadata = _job("metadata", "Plates, reagents and wells.", "experiment_metadata", "perturbations", "wells")
 profiles = _job(
     "profiles",
@@ -79,7 +83,6 @@ profiles = _job(
     "annotated_profiles",
     "normalized_profiles",
     "normalized_profiles_whole_plate",
-    partitions_def=plates,
 )
 batch = _job(
     "batch",
@@ -96,7 +99,6 @@ strategy = _job(
     "leakage_audit",
     "benchmark_classes",
     "benchmark_scores",
-    partitions_def=strategies,
 )
 comparison = _job("comparison", "Published figures beside ours.", "published_comparison")
 
@@ -219,12 +221,15 @@ class Refresh:
         Gives the executable job of a name.
     instance
         Where runs and events are recorded.
+    store_folder
+        The store; one refresh at a time writes there.
     identifier
         Value of the tag that all runs of this refresh share.
     """
 
     resolve: Callable[[str], dg.JobDefinition]
     instance: dg.DagsterInstance
+    store_folder: Path
     identifier: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
 
     def run(self, request: RefreshRequest) -> Iterator[FinishedRun]:
@@ -234,11 +239,15 @@ class Refresh:
         ------
         RefreshError
             If a required run failed, at once; if another one failed, when the plan is done.
+        StoreError
+            If another refresh is at work on the store.
         """
-        yield from self.follow([OBSERVE_REFERENCE])
-        observed = yield from self.follow([OBSERVE_GALLERY])
-        chosen = request.choose(self._plates_observed_in(observed))
-        yield from self.follow(refresh_plan(chosen, plates_per_run=request.plates_per_run))
+        with exclusive(self.store_folder / "refresh.lock", busy="another refresh is at work on this store"):
+            self._close_abandoned_runs()
+            yield from self.follow([OBSERVE_REFERENCE])
+            observed = yield from self.follow([OBSERVE_GALLERY])
+            chosen = request.choose(self._plates_observed_in(observed))
+            yield from self.follow(refresh_plan(chosen, plates_per_run=request.plates_per_run))
 
     def follow(self, plan: Sequence[PlannedRun]) -> Generator[FinishedRun, None, str]:
         """Execute a plan, giving each run as it ends and at last the identifier of the last run.
@@ -260,6 +269,13 @@ class Refresh:
         if failed:
             raise RefreshError("; ".join(f"{run.planned.title}: {' '.join(run.errors)}" for run in failed))
         return finished.run_id if finished else ""
+
+    def _close_abandoned_runs(self) -> None:
+        """Mark as failed what a killed refresh left open; whoever holds the lock knows that nobody works on them."""
+        unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+        for run in self.instance.get_runs(filters=unfinished):
+            if REFRESH_TAG in run.tags:
+                self.instance.report_run_failed(run, "the process that executed this run ended before it did")
 
     def _plates_observed_in(self, run_id: str) -> list[str]:
         records = self.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION).records

@@ -47,7 +47,7 @@ def audit_foreign_manifest(
     wells: pd.DataFrame,
     perturbations: pd.DataFrame,
     *,
-    source: str = "manifest",
+    name: str = "manifest",
     subset_column: str | None = None,
 ) -> pd.DataFrame:
     """Try every leakage rule on a manifest from elsewhere.
@@ -64,7 +64,7 @@ def audit_foreign_manifest(
         ``WELLS``.
     perturbations
         ``PERTURBATIONS``.
-    source
+    name
         What to call the manifest, in the table and in messages: the name of its file.
     subset_column
         Which column says the subset, compared with case; by default the only one of ``SUBSET_COLUMNS`` that is there.
@@ -80,14 +80,14 @@ def audit_foreign_manifest(
         If there is no subset column or more than one, a value is missing, or a plate or well is not of CPJUMP1; up to
         five are named.
     """
-    column = subset_column or _find_subset_column(frame, source)
-    _schema(column).check_values(frame, source)
+    column = subset_column or _find_subset_column(frame, name)
+    _schema(column).check_values(frame, name)
     assigned = frame[frame[column].notna()]
     assignment = assigned[_KEY].assign(subset=assigned[column].astype(STRING)).drop_duplicates()
-    _require_known_wells(assignment, wells, source)
+    _require_known_wells(assignment, wells, name)
     held_out = sorted(set(assignment["subset"]).difference(TRAIN_NAMES))
     rules = (*RULES, *map(target_list_rule, held_out))
-    table = audit_table(situate(assignment, wells, perturbations), rules, name=source, promised=frozenset({"well"}))
+    table = audit_table(situate(assignment, wells, perturbations), rules, name=name, promised=frozenset({"well"}))
     if len(assigned) < len(frame):
         table.loc[table["rule"] == "well", "note"] = f"{len(frame) - len(assigned)} rows without a subset are left out"
     return table
@@ -142,11 +142,11 @@ def released_agreement(
     return audit_table(frame, [rule], name=strategy, promised=frozenset())
 
 
-def _find_subset_column(frame: pd.DataFrame, source: str) -> str:
+def _find_subset_column(frame: pd.DataFrame, name: str) -> str:
     found = [str(column) for column in frame.columns if str(column).lower() in {c.lower() for c in SUBSET_COLUMNS}]
     if len(found) != 1:
         raise BadTableError(
-            f"{source}: expected one subset column, such as {', '.join(SUBSET_COLUMNS[:4])}; found "
+            f"{name}: expected one subset column, such as {', '.join(SUBSET_COLUMNS[:4])}; found "
             f"{', '.join(found) or 'none in ' + ', '.join(map(str, frame.columns[:10]))}"
         )
     return found[0]
@@ -165,17 +165,17 @@ def _schema(subset_column: str) -> TableSchema:
     )
 
 
-def _require_known_wells(assignment: pd.DataFrame, wells: pd.DataFrame, source: str) -> None:
+def _require_known_wells(assignment: pd.DataFrame, wells: pd.DataFrame, name: str) -> None:
     plates = assignment["Metadata_Plate"]
     unknown_plates = plates[~plates.isin(wells["Metadata_Plate"].unique())].unique()
     if len(unknown_plates):
         raise BadTableError(
-            f"{source}: {len(unknown_plates)} plates are not of CPJUMP1: {', '.join(sorted(unknown_plates)[:5])}"
+            f"{name}: {len(unknown_plates)} plates are not of CPJUMP1: {', '.join(sorted(unknown_plates)[:5])}"
         )
     unknown = assignment[~assignment["Metadata_Well"].isin(POSITIONS.index)]
     if len(unknown):
         shown = "; ".join(unknown[_KEY].drop_duplicates().head(5).agg(" ".join, axis=1))
-        raise BadTableError(f"{source}: {len(unknown)} rows name no well A01 to P24: {shown}")
+        raise BadTableError(f"{name}: {len(unknown)} rows name no well A01 to P24: {shown}")
 
 
 def _find_disagreements(key: tuple[str, ...], frame: pd.DataFrame) -> Groups:

@@ -18,6 +18,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from cpjump_assets.science.errors import CpjumpError, GalleryError
 from cpjump_assets.simulate.answers import Answer, FileSlice, HangUp, Pause, Step
@@ -148,7 +149,7 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self._lock = threading.Lock()
         super().__init__(address, _Handler)
 
-    def process_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:
+    def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread that ``hang_up`` knows of, from before it runs."""
         thread = threading.Thread(
             target=self.process_request_thread, args=(request, client_address), name="s3-connection", daemon=True
@@ -157,7 +158,7 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             self._connections[thread] = request
         thread.start()
 
-    def process_request_thread(self, request: socket.socket, client_address: tuple[str, int]) -> None:
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve a connection to its end."""
         try:
             super().process_request_thread(request, client_address)
@@ -176,7 +177,7 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         for thread in connections:
             thread.join()
 
-    def handle_error(self, request: socket.socket, client_address: tuple[str, int]) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Print the traceback of an error, unless it is a client that has gone away, which is its right."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)

@@ -65,7 +65,7 @@ class Lab:
         """Run a whole refresh; give the runs, and the error that ended it."""
         finished: list[FinishedRun] = []
         with self.instance() as instance:
-            refresh = Refresh(build_defs(self.settings).resolve_job_def, instance)
+            refresh = Refresh(build_defs(self.settings).resolve_job_def, instance, self.settings.store)
             try:
                 finished.extend(refresh.run(request or RefreshRequest()))
             except RefreshError as error:
@@ -76,7 +76,7 @@ class Lab:
         """Run one job; whether it succeeded is in the result."""
         (span,) = contiguous_ranges(plates) if plates else (None,)
         with self.instance() as instance:
-            refresh = Refresh(build_defs(self.settings).resolve_job_def, instance)
+            refresh = Refresh(build_defs(self.settings).resolve_job_def, instance, self.settings.store)
             return refresh.execute(PlannedRun(job, job, partition=partition, plate_range=span))
 
     def materializations(self, asset: StoredAsset) -> list[dg.EventLogRecord]:

@@ -80,9 +80,9 @@ def test_every_table_is_recorded_with_rows_columns_and_digest(refreshed_lab: Lab
         stored = refreshed_lab.store.describe(asset.key(record.partition_key))
         metadata = record.asset_materialization.metadata
         assert metadata["dagster/row_count"].value == stored.rows > 0
-        assert [column.name for column in metadata["dagster/column_schema"].value.columns][:40] == list(
-            stored.columns
-        )[:40]
+        assert [column.name for column in metadata["dagster/column_schema"].value.columns][:40] == list(stored.columns)[
+            :40
+        ]
         assert metadata["sha256"].value == stored.digest
 
 

@@ -11,7 +11,7 @@ KEY = ["Metadata_Plate", "Metadata_Well"]
 
 
 def foreign(real, frame, **options):
-    return audit_foreign_manifest(frame, real.wells, real.perturbations, source="mine.csv", **options)
+    return audit_foreign_manifest(frame, real.wells, real.perturbations, name="mine.csv", **options)
 
 
 def rules(table):
@@ -24,7 +24,7 @@ def small(real):
     wells = real.wells[
         real.wells["Metadata_Plate"].isin(["BR00116991", "BR00116992"]) & real.wells["Metadata_eligible"]
     ]
-    wells = wells.groupby("Metadata_Plate").head(20).reset_index(drop=True)
+    wells = wells.groupby("Metadata_Plate").nth(range(0, 280, 14)).reset_index(drop=True)
     return wells[KEY].assign(split=["train"] * 20 + ["test"] * 20)
 
 
@@ -98,7 +98,10 @@ def test_wells_that_cross_are_a_breach_and_the_rest_a_warning(real, small):
 
 
 def test_rows_may_be_sites_and_subsets_may_have_any_name(real, small):
-    sites = pd.concat([small.assign(site=site) for site in range(9)]).rename(columns={"split": "fold"})
+    more_sites = small.head(3)
+    sites = pd.concat([small, *[more_sites.assign(site=site) for site in range(2, 17)]]).rename(
+        columns={"split": "fold"}
+    )
     sites["fold"] = sites["fold"].map({"train": "training", "test": "held out"})
     table = rules(foreign(real, sites))
     expected = rules(foreign(real, small))

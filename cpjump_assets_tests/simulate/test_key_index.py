@@ -41,6 +41,7 @@ def test_an_index_follows_every_change_of_its_folder(tmp_path):
 
 def test_changes_within_one_tick_of_the_clock_are_seen(tmp_path, monkeypatch):
     monkeypatch.setattr(Stamp, "of", lambda status: Stamp(0, 0, 0))  # a clock that does not tick
+    monkeypatch.setattr(key_index, "is_settled", lambda status: False)
     index = KeyIndex(tmp_path)
     for number in range(20):
         put(tmp_path, f"{number:03}")

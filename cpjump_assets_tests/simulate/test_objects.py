@@ -3,13 +3,16 @@
 import hashlib
 import os
 import time
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cpjump_assets.simulate import objects
 from cpjump_assets.simulate.etags import UploadRule
 from cpjump_assets.simulate.objects import ObjectFolder
+from cpjump_assets.simulate.s3_errors import S3Error
 
 
 def test_a_replaced_file_is_a_new_object(bucket, server, anonymous_client):
@@ -34,6 +37,21 @@ def test_a_file_rewritten_in_place_has_a_new_etag_once_the_clock_has_ticked(buck
         for _ in range(2):
             head = client.head_object(Bucket="gallery", Key="a")
             assert head["ETag"] == f'"{hashlib.md5(content).hexdigest()}"'
+
+
+def test_a_file_rewritten_within_one_tick_of_the_clock_has_a_new_etag(bucket, monkeypatch):
+    monkeypatch.setattr(objects.Stamp, "of", lambda status: objects.Stamp(0, 0, 0))  # a clock that does not tick
+    monkeypatch.setattr(objects, "is_settled", lambda status: False)
+    folder = ObjectFolder(bucket.parent, UploadRule())
+    for content in (b"first", b"other"):
+        (bucket / "a").write_bytes(content)
+        assert folder.describe("gallery", "a").etag == hashlib.md5(content).hexdigest()
+
+
+@pytest.mark.parametrize(("age", "settled"), [(-1, False), (0, False), (1, True)])
+def test_a_file_is_settled_when_the_clock_has_ticked_since(age, settled):
+    status = SimpleNamespace(st_ctime_ns=time.time_ns() - age * 1_000_000_000)
+    assert objects.is_settled(status) == settled
 
 
 def test_an_etag_is_computed_once(bucket, server, anonymous_client, monkeypatch):
@@ -122,6 +140,15 @@ def test_a_file_replaced_while_it_is_sent_stays_the_version_that_was_opened(buck
         assert (first.read(), first.etag) == (b"first", hashlib.md5(b"first").hexdigest())
     with folder.open("gallery", "a") as second:
         assert (second.read(), second.size) == (b"second version", 14)
+
+
+def test_a_listed_key_that_is_gone_by_now_is_left_out_and_other_refusals_are_not(bucket):
+    folder = ObjectFolder(bucket.parent, UploadRule())
+    (bucket / "a.part").write_bytes(b"")
+    (bucket / "folder").mkdir()
+    assert [folder.describe("gallery", key) for key in ("nothing", "a.part/below", "a.part", "folder")] == [None] * 4
+    with pytest.raises(S3Error, match="AccessDenied"):
+        folder.describe("gallery", "folder/../a.part")
 
 
 def test_a_new_version_has_the_etag_of_its_content_and_is_younger(bucket):

@@ -1,0 +1,46 @@
+"""One writer at a time.
+
+Belongs here: the lock that keeps two refreshes of one store apart. Does not belong here: what is written.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cpjump_assets.science.errors import StoreError
+
+
+@contextmanager
+def exclusive(path: Path, *, busy: str) -> Iterator[None]:
+    """Hold a lock file while the block runs.
+
+    The system lets go of the lock when the process ends, however it ends; so a lock that is held has a living holder.
+
+    Parameters
+    ----------
+    path
+        The lock file; it is made where it is not there, and stays.
+    busy
+        What to say when somebody else holds the lock.
+
+    Raises
+    ------
+    StoreError
+        If somebody else holds it, or the file cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StoreError(f"cannot write {path.name} in {path.parent}: {error.strerror or error}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise StoreError(busy) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
