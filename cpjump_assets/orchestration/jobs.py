@@ -100,9 +100,15 @@ strategy = _job(
     "benchmark_classes",
     "benchmark_scores",
 )
+check_splits = dg.define_asset_job(
+    "check_splits",
+    selection=dg.AssetSelection.checks_for_assets("split_manifest"),
+    description="Hold the stored manifest of a strategy against its promises once more, without making it again.",
+    executor_def=dg.in_process_executor,
+)
 comparison = _job("comparison", "Published figures beside ours.", "published_comparison")
 
-asset_jobs = [observe_reference, observe_gallery, metadata, profiles, batch, strategy, comparison]
+asset_jobs = [observe_reference, observe_gallery, metadata, profiles, batch, strategy, check_splits, comparison]
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,8 @@ class PlannedRun:
         Partition key, for a job that takes one.
     plate_range
         First and last plate key, for a job over a range of plates.
+    assets
+        The assets of the job to make, with their checks; none means all.
     required
         Whether the refresh stops when the run fails; the strategies do not stop each other.
     """
@@ -127,6 +135,7 @@ class PlannedRun:
     title: str
     partition: str | None = None
     plate_range: tuple[str, str] | None = None
+    assets: tuple[str, ...] = ()
     required: bool = True
 
     @property
@@ -286,6 +295,7 @@ class Refresh:
         result = self.resolve(planned.job).execute_in_process(
             instance=self.instance,
             partition_key=planned.partition,
+            asset_selection=[dg.AssetKey(name) for name in planned.assets] or None,
             tags={REFRESH_TAG: self.identifier, **planned.tags},
             run_config=_QUIET,
             raise_on_error=False,

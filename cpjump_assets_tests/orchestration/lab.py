@@ -1,7 +1,7 @@
 """A small platform to experiment on: a simulated gallery served over S3, a store, and a real SQLite instance."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,12 +72,14 @@ class Lab:
                 return finished, error
         return finished, None
 
-    def run(self, job: str, *, partition: str | None = None, plates: list[str] | None = None) -> FinishedRun:
-        """Run one job; whether it succeeded is in the result."""
+    def run(
+        self, job: str, *, partition: str | None = None, plates: list[str] | None = None, assets: Sequence[str] = ()
+    ) -> FinishedRun:
+        """Run one job, or some of its assets with their checks; whether it succeeded is in the result."""
         (span,) = contiguous_ranges(plates) if plates else (None,)
         with self.instance() as instance:
             refresh = Refresh(build_defs(self.settings).resolve_job_def, instance, self.settings.store)
-            return refresh.execute(PlannedRun(job, job, partition=partition, plate_range=span))
+            return refresh.execute(PlannedRun(job, job, partition=partition, plate_range=span, assets=tuple(assets)))
 
     def materializations(self, asset: StoredAsset) -> list[dg.EventLogRecord]:
         """Give the recorded materializations of an asset, latest first."""
