@@ -125,15 +125,16 @@ def violation_metadata(violation: "Violation") -> dict[str, Any]:
 )
 def manifest_leakage(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
     """Warn of every rule that the stored manifest breaks, promised or not, with counts."""
-    from cpjump_assets.science.leakage import audit, leaking_wells
+    from cpjump_assets.science.leakage import audit, leaking_wells_by_rule
 
     strategy = context.partition_key
     manifest, layout, reagents = _manifest_and_wells(platform, strategy)
     table = audit(manifest, layout, reagents, strategy=strategy).set_index("rule")
+    named_wells = leaking_wells_by_rule(manifest, layout, reagents)
     for rule in (rule.name for rule in _WARNED_OF):
         row = table.loc[rule]
         holds = row["groups_crossing"] == 0
-        named = {} if holds else {"wells": markdown_table(leaking_wells(manifest, layout, reagents, rule))}
+        named = {} if holds else {"wells": markdown_table(named_wells[rule])}
         numbers = counts({name: row[name] for name in ("groups", "groups_crossing", "wells_crossing")})
         yield dg.AssetCheckResult(check_name=rule, passed=bool(holds), severity=_WARN, metadata={**numbers, **named})
 

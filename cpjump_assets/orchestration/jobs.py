@@ -100,15 +100,9 @@ strategy = _job(
     "benchmark_classes",
     "benchmark_scores",
 )
-check_splits = dg.define_asset_job(
-    "check_splits",
-    selection=dg.AssetSelection.checks_for_assets("split_manifest"),
-    description="Hold the stored manifest of a strategy against its promises once more, without making it again.",
-    executor_def=dg.in_process_executor,
-)
 comparison = _job("comparison", "Published figures beside ours.", "published_comparison")
 
-asset_jobs = [observe_reference, observe_gallery, metadata, profiles, batch, strategy, check_splits, comparison]
+asset_jobs = [observe_reference, observe_gallery, metadata, profiles, batch, strategy, comparison]
 
 
 @dataclass(frozen=True)
@@ -140,11 +134,11 @@ class PlannedRun:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Give the run tags that select the plate range."""
-        if self.plate_range is None:
-            return {}
-        first, last = self.plate_range
-        return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+        """Give the run tags that select the partition or the plate range."""
+        if self.plate_range is not None:
+            first, last = self.plate_range
+            return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+        return {} if self.partition is None else {"dagster/partition": self.partition}
 
 
 @dataclass(frozen=True)
@@ -294,7 +288,6 @@ class Refresh:
         """Execute one run; whether it succeeded is in the result."""
         result = self.resolve(planned.job).execute_in_process(
             instance=self.instance,
-            partition_key=planned.partition,
             asset_selection=[dg.AssetKey(name) for name in planned.assets] or None,
             tags={REFRESH_TAG: self.identifier, **planned.tags},
             run_config=_QUIET,

@@ -16,6 +16,7 @@ controls of their plates as background.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -136,20 +137,21 @@ def scores(detection: Detection, *, subsets: Sequence[str] = (EVERY_WELL,)) -> p
         Columns of ``score_tables.SCORES``. The interval of the fraction retrieved is the 95 % bootstrap interval over
         classes. Sorted by subset and condition.
     """
-    keys = ["subset", *CONDITION]
-    rows_of = detection.classes.groupby(keys, sort=False).indices
+    rows_of = detection.classes.groupby(["subset", *CONDITION], sort=False).indices
     numbers = {name: detection.classes[name].to_numpy() for name in _SCORED}
     rows = []
     for subset, condition in product(sorted(subsets), detection.conditions.itertuples(index=False)):
-        key = (subset, *condition[: len(CONDITION)])
-        own = {name: values[rows_of.get(key, [])] for name, values in numbers.items()}
+        key = condition[: len(CONDITION)]
+        own = {name: values[rows_of.get((subset, *key), [])] for name, values in numbers.items()}
         rows.append(
-            dict(zip(keys, key, strict=True))
+            {"subset": subset}
+            | _rule(detection.config)
+            | dict(zip(CONDITION, key, strict=True))
             | {"n_wells": int(own["n_wells"].sum()), "n_negative_controls": condition.n_negative_controls}
             | score_of_classes(own)
             | {"note": _note(own["n_wells"], own["n_wells_scored"])}
         )
-    return _with_rule(pd.DataFrame(rows).astype({"note": "str"}), detection.config)
+    return pd.DataFrame(rows).astype({"note": "str"})
 
 
 @dataclass(frozen=True)
@@ -173,11 +175,13 @@ class _Layout:
         """Give the wells of each condition."""
         return (np.flatnonzero(self.conditions == code) for code in np.unique(self.conditions))
 
-    def key_columns(self, wells: Ints, columns: list[str]) -> pd.DataFrame:
-        """Give subset and metadata of some wells."""
-        frame = self.metadata[columns].iloc[self.rows[wells]].reset_index(drop=True)
-        frame.insert(0, "subset", self.subset.iloc[wells].reset_index(drop=True))
-        return frame
+    def subset_column(self, wells: Ints) -> dict[str, Any]:
+        """Give the subset in which some wells ask."""
+        return {"subset": self.subset.array[wells]}
+
+    def columns(self, wells: Ints, names: list[str]) -> dict[str, Any]:
+        """Give some columns of the metadata of some wells."""
+        return {name: self.metadata[name].array[self.rows[wells]] for name in names}
 
 
 def _lay_out(metadata: pd.DataFrame, subsets: pd.Series | None) -> _Layout:
@@ -247,9 +251,7 @@ def _rank_condition(
 ) -> RankLists:
     """Make the rank lists of the wells of one condition."""
     unit = unit_rows(
-        X[layout.rows[wells]],
-        features=features,
-        describe_row=lambda row: well_label(layout.metadata, layout.rows[wells[row]]),
+        X, layout.rows[wells], features=features, describe_row=lambda row: well_label(layout.metadata, row)
     )
     return rank_against_controls(
         unit, classes=layout.classes[wells], plates=layout.plates[wells], is_control=layout.is_control[wells]
@@ -260,50 +262,54 @@ def _well_table(layout: _Layout, lists: RankLists, in_class: Ints, p: PValues) -
     """Make the table of query wells."""
     asking = np.flatnonzero(layout.classes != NO_CLASS)
     queries = asking[np.argsort(layout.families[asking], kind="stable")]
-    columns = {
+    numbers = {
         "n_positives": lists.n_positives,
         "n_negatives": lists.n_negatives,
         "average_precision": lists.average_precision(),
     }
     for name, values in (("p_value", p.value), ("p_low", p.low), ("p_high", p.high)):
-        columns[name] = np.full(len(lists), np.nan)
-        columns[name][in_class] = values
-    keys = layout.key_columns(queries, [*CONDITION, *_WELL, *_SAMPLE])
-    return keys.assign(**{name: values[queries] for name, values in columns.items()})
+        numbers[name] = np.full(len(lists), np.nan)
+        numbers[name][in_class] = values
+    return pd.DataFrame(
+        layout.subset_column(queries)
+        | layout.columns(queries, [*CONDITION, *_WELL, *_SAMPLE])
+        | {name: values[queries] for name, values in numbers.items()}
+    )
 
 
 def _class_table(layout: _Layout, representatives: Ints, classes: ClassCalls, config: MetricConfig) -> pd.DataFrame:
     """Make the table of classes from one well of each."""
-    table = layout.key_columns(representatives, [*CONDITION, *_SAMPLE[:2]]).assign(
-        n_wells=classes.n_members,
-        n_wells_scored=classes.n_scored,
-        mean_average_precision=classes.mean_average_precision,
-        p_value=classes.p.value,
-        p_low=classes.p.low,
-        p_high=classes.p.high,
-        q_value=classes.calls.q_value,
-        retrieved=classes.calls.significant,
-        undecided=classes.calls.undecided,
+    return pd.DataFrame(
+        layout.subset_column(representatives)
+        | {name: pd.array([word] * len(representatives), dtype="str") for name, word in _rule(config).items()}
+        | layout.columns(representatives, [*CONDITION, *_SAMPLE[:2]])
+        | {
+            "n_wells": classes.n_members,
+            "n_wells_scored": classes.n_scored,
+            "mean_average_precision": classes.mean_average_precision,
+            "p_value": classes.p.value,
+            "p_low": classes.p.low,
+            "p_high": classes.p.high,
+            "q_value": classes.calls.q_value,
+            "retrieved": classes.calls.significant,
+            "undecided": classes.calls.undecided,
+        }
     )
-    return _with_rule(table, config)
 
 
 def _condition_table(layout: _Layout) -> pd.DataFrame:
     """Count plates and negative controls of each condition."""
-    _, first = np.unique(layout.conditions, return_index=True)
-    table = layout.key_columns(first, CONDITION).drop(columns="subset")
-    return table.assign(
-        n_plates=[len(np.unique(layout.plates[wells])) for wells in layout.by_condition()],
-        n_negative_controls=[int(layout.is_control[wells].sum()) for wells in layout.by_condition()],
-    )
+    wells = list(layout.by_condition())
+    counts = {
+        "n_plates": [len(np.unique(layout.plates[own])) for own in wells],
+        "n_negative_controls": [int(layout.is_control[own].sum()) for own in wells],
+    }
+    return pd.DataFrame(layout.columns(np.array([own[0] for own in wells]), CONDITION) | counts)
 
 
-def _with_rule(table: pd.DataFrame, config: MetricConfig) -> pd.DataFrame:
-    """Say in every row, after its subset, by which rule it came about."""
-    rule = {"task": TASK, "metric_mode": config.metric_mode, "p_convention": config.p_label, "wells": EVERY_WELL}
-    for position, (name, value) in enumerate(rule.items(), start=1):
-        table.insert(position, name, pd.Series(value, index=table.index, dtype="str"))
-    return table
+def _rule(config: MetricConfig) -> dict[str, str]:
+    """Give the columns that say by which rule a row came about."""
+    return {"task": TASK, "metric_mode": config.metric_mode, "p_convention": config.p_label, "wells": EVERY_WELL}
 
 
 def _note(n_wells: Ints, n_wells_scored: Ints) -> str | None:

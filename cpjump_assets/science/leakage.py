@@ -115,12 +115,25 @@ def leaking_wells(
     DataFrame
         ``Metadata_Plate``, ``Metadata_Well``, ``subset``, ``group``; empty when the rule holds.
     """
-    found_in = {known.name: known.find for known in AUDIT_RULES}[rule]
+    known = {known.name: known for known in AUDIT_RULES}[rule]
+    return _leaking_wells(manifest, wells, perturbations, (known,), limit)[rule]
+
+
+def leaking_wells_by_rule(
+    manifest: pd.DataFrame, wells: pd.DataFrame, perturbations: pd.DataFrame, limit: int = _SHOWN_WELLS
+) -> dict[str, pd.DataFrame]:
+    """Name wells as ``leaking_wells`` does, for every rule of ``AUDIT_RULES`` at once."""
+    return _leaking_wells(manifest, wells, perturbations, AUDIT_RULES, limit)
+
+
+def _leaking_wells(
+    manifest: pd.DataFrame, wells: pd.DataFrame, perturbations: pd.DataFrame, rules: Iterable[Rule], limit: int
+) -> dict[str, pd.DataFrame]:
     SPLIT_MANIFEST.check_values(manifest, "split manifest")
     if manifest.empty:
-        return pd.DataFrame(columns=[*_KEY, "subset", "group"], dtype=STRING)
+        return {rule.name: pd.DataFrame(columns=[*_KEY, "subset", "group"], dtype=STRING) for rule in rules}
     frame = _own_frame(manifest, wells, perturbations, manifest["split_strategy"].iloc[0])
-    return _name_wells(frame, found_in(frame), limit)
+    return {rule.name: _name_wells(frame, rule.find(frame), limit) for rule in rules}
 
 
 def manifest_keys_unique(manifest: pd.DataFrame) -> pd.DataFrame:

@@ -159,12 +159,11 @@ def _read_tails(counts: _Counts, thresholds: tuple[Ints, Ints, Ints], key: tuple
     """
     n_positives, length = key
     total = math.comb(length, n_positives)
-    from_top = np.zeros(len(counts) + 2)
-    from_top[2:] = counts[::-1]
-    if len(counts) < n_positives * cells + 1:
-        from_top[1] = total - from_top.sum()
-    np.cumsum(from_top, out=from_top)
-    greater, certainly, possibly = (from_top[len(counts) - np.clip(above, -1, len(counts))] for above in thresholds)
+    from_top = np.zeros(len(counts) + 1)
+    np.cumsum(counts[::-1], dtype=np.float64, out=from_top[1:])
+    cut_off = total - from_top[-1] if len(counts) < n_positives * cells + 1 else 0.0
+    last = len(counts) - 1
+    greater, certainly, possibly = (cut_off + from_top[last - np.clip(above, -1, last)] for above in thresholds)
     slack = _FLOAT_SLACK if _largest_count(*key) > _EXACT_IN_FLOAT else 0.0
     low, high = certainly * (1 - slack), np.maximum(possibly - 1, greater) * (1 + slack)
     return Tails(greater / total, low / total, np.minimum(high / total, 1.0))

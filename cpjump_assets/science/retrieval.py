@@ -16,6 +16,9 @@ import numpy as np
 from cpjump_assets.science.arrays import Bools, Floats, Ints
 from cpjump_assets.science.similarity import TIE, cosines_within_groups
 
+_ROWS_AT_A_TIME = 256
+"""Profiles copied at a time to be compared within their classes; few enough to stay in the cache."""
+
 NO_CLASS = -1
 """Class code of a profile that asks nothing and is nobody's positive."""
 
@@ -169,9 +172,12 @@ def _positives_in_class(unit: Floats, classes: Ints) -> tuple[Floats, Ints]:
     positives = np.empty(n_positives.sum())
     for size in np.unique(n_positives[n_positives > 0]) + 1:
         of_size = np.flatnonzero(n_positives == size - 1)
-        members = of_size[np.argsort(classes[of_size], kind="stable")].reshape(-1, size)
-        places = starts[members][:, :, np.newaxis] + np.arange(size - 1)
-        positives[places] = cosines_within_groups(unit[members])
+        groups = of_size[np.argsort(classes[of_size], kind="stable")].reshape(-1, size)
+        n_groups = max(1, _ROWS_AT_A_TIME // size)
+        for first in range(0, len(groups), n_groups):
+            members = groups[first : first + n_groups]
+            places = starts[members][:, :, np.newaxis] + np.arange(size - 1)
+            positives[places] = cosines_within_groups(unit[members])
     return positives, n_positives
 
 

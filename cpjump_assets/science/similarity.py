@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from cpjump_assets.science.arrays import Floats
+from cpjump_assets.science.arrays import Floats, Ints
 from cpjump_assets.science.errors import ProfileError
 
 TIE = 2.0**-40
@@ -22,20 +22,23 @@ copies of one profile tie, on any machine and with any number of threads.
 
 def unit_rows(
     X: npt.NDArray[np.floating],
+    rows: Ints | None = None,
     *,
     features: Sequence[str] | None = None,
     describe_row: Callable[[int], str] = "row {}".format,
 ) -> Floats:
-    """Scale every row to length 1, so that a product of two rows is their cosine.
+    """Scale rows to length 1, so that a product of two of them is their cosine.
 
     Parameters
     ----------
     X
-        Profiles, shape (n_rows, n_features), any float type.
+        Profiles, shape (n_profiles, n_features), any float type; left as they are.
+    rows
+        The profiles to take, shape (n_rows,); all by default.
     features
         Names of the columns for the message of an error; their numbers by default.
     describe_row
-        Names a row in the message of an error: row number in, words out.
+        Names a row of ``X`` in the message of an error: its number in, words out.
 
     Returns
     -------
@@ -47,15 +50,16 @@ def unit_rows(
         If a profile has a NaN or infinite feature, or no direction: all zeros have no cosine with anything, and any
         value given to it would be an invention. The message names the first such profile, its feature, and the number.
     """
-    unit = np.array(X, dtype=np.float64, order="C")
+    taken = np.arange(len(X)) if rows is None else rows
+    unit = X[taken].astype(np.float64, copy=False)  # taking rows has made a copy
     with np.errstate(over="ignore", invalid="ignore"):
         length = np.sqrt(np.einsum("ij,ij->i", unit, unit))
     unusable = np.flatnonzero(~np.isfinite(length) | (length == 0.0))
     if unusable.size:
-        problem = _name_problem(unit[unusable[0]], features)
+        first = int(unusable[0])
         raise ProfileError(
-            f"{describe_row(int(unusable[0]))}: {problem}; cosines need finite profiles that are not zero everywhere"
-            f" ({unusable.size} of {len(unit)} profiles here are unusable)"
+            f"{describe_row(int(taken[first]))}: {_name_problem(unit[first], features)}; cosines need finite profiles"
+            f" that are not zero everywhere ({unusable.size} of {len(unit)} profiles here are unusable)"
         )
     unit /= length[:, np.newaxis]
     return unit

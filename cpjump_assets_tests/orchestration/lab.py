@@ -81,6 +81,15 @@ class Lab:
             refresh = Refresh(build_defs(self.settings).resolve_job_def, instance, self.settings.store)
             return refresh.execute(PlannedRun(job, job, partition=partition, plate_range=span, assets=tuple(assets)))
 
+    def check_manifest(self, strategy: str) -> FinishedRun:
+        """Run the checks of the stored manifest alone, as the button of the web UI does."""
+        checks = dg.AssetSelection.checks_for_assets("split_manifest")
+        job = dg.Definitions(jobs=[dg.define_asset_job("checks_alone", selection=checks)])
+        definitions = dg.Definitions.merge(build_defs(self.settings), job)
+        with self.instance() as instance:
+            refresh = Refresh(definitions.resolve_job_def, instance, self.settings.store)
+            return refresh.execute(PlannedRun("checks_alone", "checks", partition=strategy))
+
     def materializations(self, asset: StoredAsset) -> list[dg.EventLogRecord]:
         """Give the recorded materializations of an asset, latest first."""
         with self.instance() as instance:

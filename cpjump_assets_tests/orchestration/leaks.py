@@ -47,8 +47,8 @@ def one_guide_of_a_pair(manifest: pd.DataFrame, perturbations: pd.DataFrame) -> 
 
 def one_modality_of_a_target(manifest: pd.DataFrame, perturbations: pd.DataFrame) -> pd.DataFrame:
     """Move all ORF wells of a target away from its guides and compounds."""
-    target = manifest["Metadata_target"].iloc[0]
-    of_target = manifest["Metadata_target"] == target
+    subsets = manifest.groupby("Metadata_target")["subset"].nunique()
+    of_target = manifest["Metadata_target"] == subsets.index[subsets == 1][0]
     return move(manifest, of_target & (manifest["Metadata_experiment_type"] == "ORF"))
 
 

@@ -11,6 +11,7 @@ from cpjump_assets.science.leakage import (
     audit,
     every_eligible_well_accounted_for,
     leaking_wells,
+    leaking_wells_by_rule,
     manifest_agrees_with_wells,
     manifest_keys_unique,
     validate_manifest,
@@ -302,6 +303,9 @@ def test_both_sides_of_each_group_are_named_before_a_second_well(real, manifests
     named = leaking_wells(manifests[CELLCLIP], real.wells, real.perturbations, "guide_pair", limit=90)
     assert named.groupby("group")["subset"].agg(set).map(len).tolist() == [2] * 45
     assert leaking_wells(manifests[CELLCLIP], real.wells, real.perturbations, "target_orf").empty
+    by_rule = leaking_wells_by_rule(manifests[CELLCLIP], real.wells, real.perturbations, limit=90)
+    assert list(by_rule) == [rule.name for rule in AUDIT_RULES]
+    pd.testing.assert_frame_equal(by_rule["guide_pair"], named)
     assert len(leaking_wells(manifests[CELLCLIP], real.wells, real.perturbations, "target", limit=3)) == 3
     with pytest.raises(KeyError):
         leaking_wells(manifests[CELLCLIP], real.wells, real.perturbations, "no_such_rule")

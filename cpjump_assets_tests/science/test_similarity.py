@@ -16,10 +16,13 @@ def test_products_of_unit_rows_are_cosines(dtype):
     np.testing.assert_allclose(unit @ unit.T, cosine_similarity(X.astype(np.float64)), atol=1e-15)
 
 
-def test_input_is_left_alone():
-    X = np.full((2, 3), 5.0)
-    unit_rows(X)
-    assert (X == 5.0).all()
+@pytest.mark.parametrize("rows", [None, np.array([1, 0]), np.array([1])])
+def test_input_is_left_alone_and_rows_come_in_the_order_asked_for(rows):
+    X = np.array([[3.0, 4.0], [0.0, 2.0]])
+    unit = unit_rows(X, rows)
+    assert X.tolist() == [[3.0, 4.0], [0.0, 2.0]]
+    expected = [[0.6, 0.8], [0.0, 1.0]]
+    assert unit.tolist() == [expected[row] for row in (range(2) if rows is None else rows)]
 
 
 def test_within_groups_leaves_out_the_profile_itself_and_keeps_the_order_of_others():
@@ -37,6 +40,8 @@ def test_not_finite_features_are_named():
     X[2, 1], X[3, 0] = np.nan, np.inf
     with pytest.raises(ProfileError, match=r"plate P1, well B02: feature Nuclei_Texture is nan.*2 of 4 profiles"):
         unit_rows(X, features=["a", "Nuclei_Texture", "c"], describe_row=lambda row: f"plate P1, well B0{row}")
+    with pytest.raises(ProfileError, match=r"row 3: feature 0 is inf.*1 of 2 profiles"):
+        unit_rows(X, np.array([1, 3]))
     with pytest.raises(ProfileError, match=r"row 0: feature 0 is -inf"):
         unit_rows(np.array([[-np.inf, 1.0]]))
 
