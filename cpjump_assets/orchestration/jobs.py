@@ -298,12 +298,12 @@ class Refresh:
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    """Give the innermost cause of a step's failure: the line that was written for a person."""
+    """Give the error that the asset raised, without Dagster's wrapping around it and without what caused it."""
     data = event.step_failure_data
     if data.user_failure_data is not None and data.user_failure_data.description:
         return data.user_failure_data.description
     error = data.error
-    while error is not None and error.cause is not None:
+    while error is not None and error.cause is not None and (error.cls_name or "").startswith("Dagster"):
         error = error.cause
     if error is None:
         return f"{event.step_key} failed"

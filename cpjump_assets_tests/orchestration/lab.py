@@ -113,8 +113,15 @@ class Lab:
 @contextmanager
 def simulated_lab(folder: Path) -> Iterator[Lab]:
     """Simulate a gallery below ``folder`` and serve it."""
-    gallery = simulate_gallery(folder / "gallery", size=LAB_SIZE, seed=0)
-    with S3Server(gallery.bucket_root) as server:
+    simulate_gallery(folder / "gallery", size=LAB_SIZE, seed=0)
+    with served_lab(folder) as lab:
+        yield lab
+
+
+@contextmanager
+def served_lab(folder: Path) -> Iterator[Lab]:
+    """Serve the gallery of a lab that is there."""
+    with S3Server(SimulatedGallery(folder / "gallery", LAB_SIZE, 0).bucket_root) as server:
         yield Lab(folder, server)
 
 
@@ -122,5 +129,5 @@ def simulated_lab(folder: Path) -> Iterator[Lab]:
 def copy_of(lab: Lab, folder: Path) -> Iterator[Lab]:
     """Copy a lab with all that was made in it, so that a test may break it."""
     shutil.copytree(lab.folder, folder, dirs_exist_ok=True)
-    with S3Server(folder / lab.gallery.bucket_root.relative_to(lab.folder)) as server:
-        yield Lab(folder, server)
+    with served_lab(folder) as copied:
+        yield copied

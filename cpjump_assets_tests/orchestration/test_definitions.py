@@ -1,0 +1,138 @@
+"""The definitions: complete, described, cheap to load, and built from nothing but settings."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cpjump_assets.build import build_defs
+from cpjump_assets.settings import Settings
+from cpjump_assets.web import instance_settings, open_instance
+
+ASSETS = {
+    "sources": {"reference_tables", "gallery_profiles"},
+    "metadata": {"experiment_metadata", "perturbations", "wells"},
+    "splits": {"split_manifest", "leakage_audit"},
+    "profiles": {
+        "aggregated_profiles",
+        "annotated_profiles",
+        "normalized_profiles",
+        "normalized_profiles_whole_plate",
+        "feature_selection",
+        "selected_profiles",
+    },
+    "benchmark": {
+        "overall_classes",
+        "overall_scores",
+        "benchmark_classes",
+        "benchmark_scores",
+        "published_comparison",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_defs(Settings())
+
+
+def test_all_assets_of_the_design_are_there_in_their_groups(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    found: dict[str, set[str]] = {}
+    for node in graph.asset_nodes:
+        found.setdefault(node.group_name, set()).add(node.key.to_user_string())
+    assert found == ASSETS
+
+
+def test_every_asset_says_what_a_row_is_and_who_owns_it(definitions: dg.Definitions) -> None:
+    for node in definitions.resolve_asset_graph().asset_nodes:
+        first_line = (node.description or "").splitlines()[0]
+        assert first_line.startswith(("A row is ", "A partition is ")), node.key
+        assert len(first_line) < 120, node.key
+        assert node.kinds, node.key
+        if node.is_materializable:
+            assert node.owners == ["team:cpjump"], node.key
+            assert node.code_version, node.key
+
+
+def test_lineage_reaches_from_the_scores_back_to_the_gallery(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    names: set[str] = set()
+    ahead = [dg.AssetKey("benchmark_scores")]
+    while ahead:
+        key = ahead.pop()
+        names.add(key.to_user_string())
+        ahead.extend(graph.get(key).parent_keys)
+    assert {"gallery_profiles", "reference_tables", "split_manifest", "wells", "normalized_profiles"} <= names
+
+
+def test_partitions_are_the_107_plates_and_the_three_strategies(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    plates = graph.get(dg.AssetKey("aggregated_profiles")).partitions_def.get_partition_keys()
+    assert len(plates) == 107
+    assert plates[0] == "2020_11_04_CPJUMP1.BR00116991"
+    strategies = graph.get(dg.AssetKey("split_manifest")).partitions_def.get_partition_keys()
+    assert strategies == [
+        "cpjump1_official_representation",
+        "cpjump1_official_gene_compound",
+        "cellclip_cpjump_style",
+    ]
+
+
+def test_another_strategy_is_refused(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def("strategy")
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(dg.DagsterUnknownPartitionError):
+        job.execute_in_process(instance=instance, partition_key="random_split")
+
+
+def test_checks_that_guard_a_promise_block(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    of_manifest = [key for key in graph.asset_check_keys if key.asset_key == dg.AssetKey("split_manifest")]
+    blocking = {key.name for key in of_manifest if graph.get_check_spec(key).blocking}
+    assert {
+        "promise_well",
+        "promise_broad_sample",
+        "promise_broad_sample_in_slice",
+        "promise_target",
+        "promise_guide_pair",
+        "promise_one_name_one_target",
+        "manifest_keys_unique",
+        "every_eligible_well_accounted_for",
+        "split_manifest_schema",
+    } <= blocking
+    assert len(of_manifest) < 50, "the web UI is made for fewer checks of one asset"
+
+
+def _loaded_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_science_loads_neither_dagster_nor_boto3() -> None:
+    folder = Path(__file__).parents[2] / "cpjump_assets" / "science"
+    modules = [f"cpjump_assets.science.{path.stem}" for path in folder.glob("*.py") if path.stem != "__init__"]
+    assert len(modules) > 20
+    loaded = _loaded_after(f"import cpjump_assets.science, {', '.join(modules)}")
+    assert not loaded & {"dagster", "boto3", "botocore", "urllib3", "matplotlib"}
+
+
+def test_definitions_load_without_the_heavy_libraries() -> None:
+    loaded = _loaded_after("import cpjump_assets.definitions")
+    assert not loaded & {"boto3", "matplotlib", "scipy.stats", "uvicorn"}
+
+
+def test_the_instance_of_the_project_sends_nothing_home(tmp_path: Path) -> None:
+    assert instance_settings().name == "dagster.yaml"
+    with open_instance(Settings(store=tmp_path)) as instance:
+        assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
+        assert (tmp_path / "dagster_home" / "dagster.yaml").is_file()
+
+
+def test_the_schedule_waits_to_be_turned_on(definitions: dg.Definitions) -> None:
+    schedule = definitions.resolve_schedule_def("refresh_schedule")
+    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    assert (schedule.cron_schedule, schedule.job_name) == ("0 3 * * 1", "refresh")
