@@ -22,7 +22,7 @@ from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.settings import Settings
 from cpjump_assets.simulate.config import SIZES
 from cpjump_assets.simulate.recovery import recovery
-from cpjump_assets.simulate.server import S3Server
+from cpjump_assets.simulate.s3.server import S3Server
 from cpjump_assets.simulate.writer import SimulatedGallery, simulate_gallery
 from cpjump_assets.storage.store import Store
 from cpjump_assets.web import open_instance

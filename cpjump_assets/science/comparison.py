@@ -47,7 +47,7 @@ def compare_with_published(published: pd.DataFrame, scores: pd.DataFrame, *, sim
     table = published.rename(columns={"fraction_retrieved": "published"}).merge(
         answers.rename(columns={"fraction_retrieved": "ours"}), on=_ASKED, how="left", validate="many_to_one"
     )
-    table["difference"] = (table["ours"].round(_PRINTED_DIGITS) - table["published"]).round(_PRINTED_DIGITS)
+    table["difference"] = (table["ours"] - table["published"]).round(_PRINTED_DIGITS)
     table["tolerance"] = TOLERANCE
     table["verdict"] = _verdicts(table["difference"], simulated=simulated)
     columns = ["figure", *_ASKED, "release", "run", "published", "ours", "difference", "tolerance", "verdict", "source"]

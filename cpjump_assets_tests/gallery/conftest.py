@@ -18,8 +18,8 @@ from cpjump_assets.gallery.client import gallery_client
 from cpjump_assets.gallery.inventory import Inventory, InventoryRow
 from cpjump_assets.gallery.listing import GalleryObject, list_objects
 from cpjump_assets.gallery.pull import PullReport, pull_objects
-from cpjump_assets.simulate.faults import FaultPlan, FaultRule
-from cpjump_assets.simulate.server import S3Server
+from cpjump_assets.simulate.s3.faults import FaultPlan, FaultRule
+from cpjump_assets.simulate.s3.server import S3Server
 
 
 class Served:

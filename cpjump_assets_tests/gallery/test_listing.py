@@ -8,8 +8,8 @@ from cpjump_assets.gallery.layout import GalleryRoot
 from cpjump_assets.gallery.listing import GalleryObject, list_objects, list_plates, simulated_marker
 from cpjump_assets.science.errors import GalleryError
 from cpjump_assets.science.plates import MAIN_PLATES, PlateKey
-from cpjump_assets.simulate.faults import FaultRule, FlippedBit, SlowDown, TruncatedBody
-from cpjump_assets.simulate.requests import LIST_OBJECTS
+from cpjump_assets.simulate.s3.faults import FaultRule, FlippedBit, SlowDown, TruncatedBody
+from cpjump_assets.simulate.s3.requests import LIST_OBJECTS
 
 FIRST, SECOND, THIRD = MAIN_PLATES[:3]
 AWKWARD = ["p/a b+c%2B.csv", "p/ä€𝄞.csv", "p/&<>'\"*.csv", "p/~=:,;@$!().csv"]

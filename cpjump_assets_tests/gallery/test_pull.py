@@ -20,7 +20,7 @@ from cpjump_assets.gallery.inventory import Inventory
 from cpjump_assets.gallery.listing import list_objects
 from cpjump_assets.gallery.pull import pull_objects
 from cpjump_assets.science.errors import GalleryError, StoreError
-from cpjump_assets.simulate.faults import (
+from cpjump_assets.simulate.s3.faults import (
     ChangedObject,
     ConnectionReset,
     FaultRule,

@@ -4,7 +4,7 @@ import urllib3
 from cpjump_assets.gallery import transports
 from cpjump_assets.gallery.transports import Bucket, Folder, Web, open_transport
 from cpjump_assets.science.errors import GalleryError, SettingsError
-from cpjump_assets.simulate.faults import FaultRule, TruncatedBody
+from cpjump_assets.simulate.s3.faults import FaultRule, TruncatedBody
 
 PATH = "metadata/a table.csv"
 

@@ -15,7 +15,7 @@ from cpjump_assets.orchestration.tables import StoredAsset
 from cpjump_assets.science.plates import MAIN_PLATES, PlateKey
 from cpjump_assets.settings import Settings
 from cpjump_assets.simulate.config import Size
-from cpjump_assets.simulate.server import S3Server
+from cpjump_assets.simulate.s3.server import S3Server
 from cpjump_assets.simulate.writer import SimulatedGallery, simulate_gallery
 from cpjump_assets.storage.store import Store, file_digest
 from cpjump_assets.web import open_instance

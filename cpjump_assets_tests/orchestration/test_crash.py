@@ -12,7 +12,7 @@ import dagster as dg
 from cpjump_assets.orchestration import tables
 from cpjump_assets.science.plates import MAIN_PLATES
 from cpjump_assets.simulate.config import Size
-from cpjump_assets.simulate.server import S3Server
+from cpjump_assets.simulate.s3.server import S3Server
 from cpjump_assets.simulate.writer import simulate_gallery
 from cpjump_assets_tests.orchestration.lab import Lab
 

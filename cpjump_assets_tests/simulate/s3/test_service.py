@@ -14,8 +14,8 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
-from cpjump_assets.simulate.etags import MEBIBYTE, UploadRule
-from cpjump_assets.simulate.server import S3Server
+from cpjump_assets.simulate.s3.etags import MEBIBYTE, UploadRule
+from cpjump_assets.simulate.s3.server import S3Server
 
 PART = 5 * MEBIBYTE  # the least that S3, and moto, take for a part
 OBJECTS = {

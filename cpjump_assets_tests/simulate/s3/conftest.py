@@ -11,7 +11,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from cpjump_assets.simulate.server import S3Server
+from cpjump_assets.simulate.s3.server import S3Server
 
 
 class RawAnswer(NamedTuple):

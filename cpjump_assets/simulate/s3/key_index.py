@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpjump_assets.simulate.objects import UNFINISHED_SUFFIX, Stamp, is_settled
+from cpjump_assets.simulate.s3.objects import UNFINISHED_SUFFIX, Stamp, is_settled
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cpjump_assets.simulate import objects
-from cpjump_assets.simulate.etags import UploadRule
-from cpjump_assets.simulate.objects import ObjectFolder
-from cpjump_assets.simulate.s3_errors import S3Error
+from cpjump_assets.simulate.s3 import objects
+from cpjump_assets.simulate.s3.errors import S3Error
+from cpjump_assets.simulate.s3.etags import UploadRule
+from cpjump_assets.simulate.s3.objects import ObjectFolder
 
 
 def test_a_replaced_file_is_a_new_object(bucket, server, anonymous_client):

@@ -3,9 +3,9 @@
 import os
 import shutil
 
-from cpjump_assets.simulate import key_index
-from cpjump_assets.simulate.key_index import KeyIndex
-from cpjump_assets.simulate.objects import Stamp
+from cpjump_assets.simulate.s3 import key_index
+from cpjump_assets.simulate.s3.key_index import KeyIndex
+from cpjump_assets.simulate.s3.objects import Stamp
 
 
 def walked(folder):

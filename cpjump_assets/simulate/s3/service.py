@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from pathlib import Path
 
-from cpjump_assets.simulate.answers import Answer, HangUp, cut_body
-from cpjump_assets.simulate.etags import UploadRule, condition_names
-from cpjump_assets.simulate.faults import Fault, FaultPlan
-from cpjump_assets.simulate.key_index import KeyIndex
-from cpjump_assets.simulate.listing import ListQuery
-from cpjump_assets.simulate.objects import ObjectFolder, StoredObject
-from cpjump_assets.simulate.ranges import Span, span_of_part, span_of_range
-from cpjump_assets.simulate.requests import GET_OBJECT, HEAD_BUCKET, HEAD_OBJECT, LIST_OBJECTS, S3Request
-from cpjump_assets.simulate.s3_errors import S3Error
-from cpjump_assets.simulate.xml_answers import HOST_ID, error_answer, listing_answer
+from cpjump_assets.simulate.s3.answers import Answer, HangUp, cut_body
+from cpjump_assets.simulate.s3.errors import S3Error
+from cpjump_assets.simulate.s3.etags import UploadRule, condition_names
+from cpjump_assets.simulate.s3.faults import Fault, FaultPlan
+from cpjump_assets.simulate.s3.key_index import KeyIndex
+from cpjump_assets.simulate.s3.listing import ListQuery
+from cpjump_assets.simulate.s3.objects import ObjectFolder, StoredObject
+from cpjump_assets.simulate.s3.ranges import Span, span_of_part, span_of_range
+from cpjump_assets.simulate.s3.requests import GET_OBJECT, HEAD_BUCKET, HEAD_OBJECT, LIST_OBJECTS, S3Request
+from cpjump_assets.simulate.s3.xml_answers import HOST_ID, error_answer, listing_answer
 
 REGION = "us-east-1"
 _WRITES = frozenset({"PUT", "POST", "DELETE"})

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpjump_assets.simulate.listing import ListQuery, entry_of, list_page, token_of
-from cpjump_assets.simulate.s3_errors import S3Error
+from cpjump_assets.simulate.s3.errors import S3Error
+from cpjump_assets.simulate.s3.listing import ListQuery, entry_of, list_page, token_of
 
 KEYS = st.lists(st.text(alphabet="ab/-é\U0001f9ea", min_size=1, max_size=6), unique=True, max_size=25).map(
     lambda keys: sorted(keys, key=str.encode)

@@ -19,7 +19,7 @@ from botocore.exceptions import (
 )
 from s3transfer.exceptions import S3DownloadFailedError
 
-from cpjump_assets.simulate.faults import (
+from cpjump_assets.simulate.s3.faults import (
     ChangedObject,
     ConnectionReset,
     Fault,
@@ -31,8 +31,8 @@ from cpjump_assets.simulate.faults import (
     StalledBody,
     TruncatedBody,
 )
-from cpjump_assets.simulate.requests import EVERY_OPERATION, S3Request
-from cpjump_assets.simulate.server import S3Server
+from cpjump_assets.simulate.s3.requests import EVERY_OPERATION, S3Request
+from cpjump_assets.simulate.s3.server import S3Server
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB: more than the buffers of a socket hold back
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpjump_assets.simulate.etags import MEBIBYTE, UploadRule, condition_names
+from cpjump_assets.simulate.s3.etags import MEBIBYTE, UploadRule, condition_names
 
 
 @given(content=st.binary(max_size=100), threshold=st.integers(1, 60), part_size=st.integers(1, 60))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote_plus
 
-from cpjump_assets.simulate.s3_errors import S3Error
+from cpjump_assets.simulate.s3.errors import S3Error
 
 GET_OBJECT = "GetObject"
 HEAD_OBJECT = "HeadObject"

@@ -17,8 +17,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cpjump_assets.science.errors import GalleryError
-from cpjump_assets.simulate.etags import MEBIBYTE, UploadRule
-from cpjump_assets.simulate.server import S3Server
+from cpjump_assets.simulate.s3.etags import MEBIBYTE, UploadRule
+from cpjump_assets.simulate.s3.server import S3Server
 
 
 def exchange(endpoint, data):
@@ -179,7 +179,7 @@ def test_a_port_that_cannot_be_had_is_named(bucket, server, port):
 
 def run_command(*arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "cpjump_assets.simulate.server", *arguments],
+        [sys.executable, "-m", "cpjump_assets.simulate.s3.server", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpjump_assets.simulate.answers import FileSlice, HangUp, Pause, body_length, cut_body, read_body
+from cpjump_assets.simulate.s3.answers import FileSlice, HangUp, Pause, body_length, cut_body, read_body
 
 STEPS = st.lists(st.binary(max_size=6) | st.builds(Pause, st.floats(0, 1)) | st.builds(HangUp, st.booleans()))
 

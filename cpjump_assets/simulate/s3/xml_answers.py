@@ -1,17 +1,17 @@
 """The answers of S3 that are XML: errors and listings.
 
 Belongs here: elements, their order, escaping and URL encoding. Does not belong here: what is listed (``listing``), or
-which error it is (``s3_errors``).
+which error it is (``errors``).
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote_plus
 
-from cpjump_assets.simulate.answers import Answer
-from cpjump_assets.simulate.listing import ListQuery, Page, token_of
-from cpjump_assets.simulate.objects import StoredObject
-from cpjump_assets.simulate.s3_errors import S3Error
+from cpjump_assets.simulate.s3.answers import Answer
+from cpjump_assets.simulate.s3.errors import S3Error
+from cpjump_assets.simulate.s3.listing import ListQuery, Page, token_of
+from cpjump_assets.simulate.s3.objects import StoredObject
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 HOST_ID = "simulated-gallery"

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from cpjump_assets.simulate.answers import Answer, HangUp, Pause, body_length, cut_body, read_body
-from cpjump_assets.simulate.objects import StoredObject
-from cpjump_assets.simulate.requests import EVERY_OPERATION, GET_OBJECT, S3Request
-from cpjump_assets.simulate.s3_errors import S3Error
-from cpjump_assets.simulate.xml_answers import error_answer
+from cpjump_assets.simulate.s3.answers import Answer, HangUp, Pause, body_length, cut_body, read_body
+from cpjump_assets.simulate.s3.errors import S3Error
+from cpjump_assets.simulate.s3.objects import StoredObject
+from cpjump_assets.simulate.s3.requests import EVERY_OPERATION, GET_OBJECT, S3Request
+from cpjump_assets.simulate.s3.xml_answers import error_answer
 
 
 class Fault:

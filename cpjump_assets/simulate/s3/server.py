@@ -3,7 +3,7 @@
 Belongs here: sockets, threads and the sending of answers, and the command that serves a folder. Does not belong here:
 what is answered (``service``), or what goes wrong (``faults``).
 
-Run as ``python -m cpjump_assets.simulate.server ROOT --port N`` it serves ``ROOT/<bucket>/<key>`` until Ctrl-C.
+Run as ``python -m cpjump_assets.simulate.s3.server ROOT --port N`` it serves ``ROOT/<bucket>/<key>`` until Ctrl-C.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from types import TracebackType
 from typing import Any
 
 from cpjump_assets.science.errors import CpjumpError, GalleryError
-from cpjump_assets.simulate.answers import Answer, FileSlice, HangUp, Pause, Step
-from cpjump_assets.simulate.etags import UploadRule
-from cpjump_assets.simulate.faults import FaultPlan
-from cpjump_assets.simulate.s3_errors import S3Error
-from cpjump_assets.simulate.service import RecordedRequest, S3Service
-from cpjump_assets.simulate.xml_answers import error_answer
+from cpjump_assets.simulate.s3.answers import Answer, FileSlice, HangUp, Pause, Step
+from cpjump_assets.simulate.s3.errors import S3Error
+from cpjump_assets.simulate.s3.etags import UploadRule
+from cpjump_assets.simulate.s3.faults import FaultPlan
+from cpjump_assets.simulate.s3.service import RecordedRequest, S3Service
+from cpjump_assets.simulate.s3.xml_answers import error_answer
 
 HOST = "127.0.0.1"
 _IDLE_SECONDS = 300
@@ -274,7 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
 def main() -> None:
     """Serve a folder until Ctrl-C."""
     parser = argparse.ArgumentParser(
-        prog="python -m cpjump_assets.simulate.server",
+        prog="python -m cpjump_assets.simulate.s3.server",
         description="Serve a folder over S3, read-only and anonymous, on 127.0.0.1 until Ctrl-C.",
     )
     parser.add_argument("root", type=Path, help="folder to serve: ROOT/<bucket>/<key>")

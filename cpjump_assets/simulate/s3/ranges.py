@@ -6,8 +6,8 @@ Belongs here: parsing, and what is not satisfiable. Does not belong here: the an
 import re
 from typing import NamedTuple
 
-from cpjump_assets.simulate.etags import UploadRule
-from cpjump_assets.simulate.s3_errors import S3Error
+from cpjump_assets.simulate.s3.errors import S3Error
+from cpjump_assets.simulate.s3.etags import UploadRule
 
 # One range of up to 19 digits a side: an object has at most 5 TiB, and int() refuses thousands of digits.
 _ONE_RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})\s*", re.IGNORECASE)

@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from cpjump_assets.simulate.answers import FileSlice, Step, read_body
-from cpjump_assets.simulate.etags import UploadRule
-from cpjump_assets.simulate.s3_errors import S3Error
+from cpjump_assets.simulate.s3.answers import FileSlice, Step, read_body
+from cpjump_assets.simulate.s3.errors import S3Error
+from cpjump_assets.simulate.s3.etags import UploadRule
 
 UNFINISHED_SUFFIX = ".part"
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cpjump_assets.simulate.s3_errors import S3Error
+from cpjump_assets.simulate.s3.errors import S3Error
 
 LARGEST_PAGE = 1000
 """S3 gives at most so many entries a page, whatever is asked for."""

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpjump_assets.simulate.etags import UploadRule
-from cpjump_assets.simulate.ranges import span_of_part, span_of_range
-from cpjump_assets.simulate.s3_errors import S3Error
+from cpjump_assets.simulate.s3.errors import S3Error
+from cpjump_assets.simulate.s3.etags import UploadRule
+from cpjump_assets.simulate.s3.ranges import span_of_part, span_of_range
 
 SIZES = st.integers(0, 40)
 POSITIONS = st.integers(0, 60)
