@@ -57,7 +57,7 @@ def main() -> None:
     show_default=True,
     help="About 300 or 5,792 features.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulated gallery.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the simulated gallery.")
 @click.option(
     "--reference",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -129,12 +129,18 @@ def _plate_keys(text: str | None) -> tuple[str, ...]:
 
 
 @main.command()
-@click.argument("strategy", type=click.Choice(STRATEGIES))
+@click.argument("strategy", type=click.Choice(STRATEGIES), metavar="STRATEGY")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write, .csv or .parquet."
 )
 def split(strategy: str, out: Path) -> None:
     """Write the split manifest of a strategy, from the reference tables alone.
+
+    \b
+    STRATEGY is one of
+      cpjump1_official_representation  (the default of the benchmark)
+      cpjump1_official_gene_compound
+      cellclip_cpjump_style
 
     \b
     Examples:

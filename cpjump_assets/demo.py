@@ -20,7 +20,7 @@ from cpjump_assets.orchestration.jobs import Refresh, RefreshRequest
 from cpjump_assets.science.errors import StoreError
 from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.settings import Settings
-from cpjump_assets.simulate.config import SIZES
+from cpjump_assets.simulate.config import SIZES, Size
 from cpjump_assets.simulate.recovery import recovery
 from cpjump_assets.simulate.s3.server import S3Server
 from cpjump_assets.simulate.writer import SimulatedGallery, simulate_gallery
@@ -48,7 +48,7 @@ class DemoPlan:
     """
 
     folder: Path
-    size: Literal["small", "full"] = "small"
+    size: Size | Literal["small", "full"] = "small"
     seed: int = 0
     reference: Path | None = None
 

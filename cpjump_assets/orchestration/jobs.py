@@ -285,7 +285,13 @@ class Refresh:
         return [record.partition_key for record in records if record.partition_key]
 
     def execute(self, planned: PlannedRun) -> FinishedRun:
-        """Execute one run; whether it succeeded is in the result."""
+        """Execute one run; whether it succeeded is in the result.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the run was interrupted: Dagster records that as a failed step, and would let the next run begin.
+        """
         result = self.resolve(planned.job).execute_in_process(
             instance=self.instance,
             asset_selection=[dg.AssetKey(name) for name in planned.assets] or None,
@@ -293,8 +299,15 @@ class Refresh:
             run_config=_QUIET,
             raise_on_error=False,
         )
+        if any(_was_interrupted(event) for event in result.get_step_failure_events()):
+            raise KeyboardInterrupt
         errors = tuple(_reason(event) for event in result.get_step_failure_events()) if not result.success else ()
         return FinishedRun(planned, result.run_id, result.success, errors)
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
 def _reason(event: dg.DagsterEvent) -> str:

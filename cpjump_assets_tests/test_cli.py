@@ -1,0 +1,134 @@
+"""The command line: what it writes, what it says, and how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from cpjump_assets.cli import main
+from cpjump_assets.science.strategies import STRATEGIES
+from cpjump_assets.simulate.config import Size
+from cpjump_assets.simulate.s3.faults import FaultPlan, FaultRule, Latency
+from cpjump_assets.simulate.s3.server import S3Server
+from cpjump_assets.simulate.writer import simulate_gallery
+
+
+def _run(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, arguments, env=environment, prog_name="cpjump")
+
+
+# Wells of train, validate and test on the published tables (requirements of the split note).
+PUBLISHED = {
+    "cpjump1_official_representation": (7_679, 2_490, 2_560),
+    "cpjump1_official_gene_compound": (7_636, 2_543, 2_550),
+    "cellclip_cpjump_style": (9_560, 0, 3_169),
+}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_split_writes_the_published_counts(reference_root: Path, tmp_path: Path, strategy: str, suffix: str) -> None:
+    out = tmp_path / f"manifest{suffix}"
+    result = _run("split", strategy, "--out", str(out), CPJUMP_REFERENCE=str(reference_root))
+    assert result.exit_code == 0, result.output
+    frame = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
+    counts = frame["subset"].value_counts()
+    assert tuple(counts.get(subset, 0) for subset in ("train", "validate", "test")) == PUBLISHED[strategy]
+    assert f"{PUBLISHED[strategy][0]:,} wells" in result.output
+
+
+def test_audit_of_a_sound_manifest_ends_with_0_and_of_a_leaking_one_with_1(
+    reference_root: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "manifest.csv"
+    assert _run("split", STRATEGIES[0], "--out", str(out), CPJUMP_REFERENCE=str(reference_root)).exit_code == 0
+    sound = _run("audit", str(out), CPJUMP_REFERENCE=str(reference_root))
+    assert sound.exit_code == 0, sound.output
+    assert "broad_sample" in sound.output
+
+    frame = pd.read_csv(out)
+    again = frame.head(1).assign(subset="test" if frame["subset"].iloc[0] == "train" else "train")
+    pd.concat([frame, again]).to_csv(out, index=False)
+    leaking = _run("audit", str(out), CPJUMP_REFERENCE=str(reference_root))
+    assert leaking.exit_code == 1
+    assert "breach" in leaking.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (("split", "random", "--out", "x.csv"), {}, "'random' is not one of"),
+        (("split", STRATEGIES[0], "--out", "x.csv"), {"CPJUMP_REFERENCE": "/no/such/folder"}, "CPJUMP_REFERENCE"),
+        (("refresh",), {"CPJUMP_CONNECTIONS": "many"}, "CPJUMP_CONNECTIONS must be a whole number"),
+        (("refresh", "--plates", "BR00000000"), {}, "'BR00000000' is not a plate of CPJUMP1"),
+        (("ui", "--demo", "/no/such/folder"), {}, "run `cpjump demo --folder /no/such/folder` first"),
+        (("audit", "/no/such/manifest.csv"), {}, "does not exist"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(
+    arguments: tuple[str, ...], environment: dict[str, str], said: str
+) -> None:
+    result = _run(*arguments, **environment)
+    assert result.exit_code == 2
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_file_with_another_suffix_is_refused(reference_root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "manifest.xlsx"
+    result = _run("split", STRATEGIES[0], "--out", str(out), CPJUMP_REFERENCE=str(reference_root))
+    assert result.exit_code == 2
+    assert "expected a name that ends in .csv or .parquet" in result.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("content", ["", "<html></html>", "Metadata_Plate,Metadata_Well\nBR00117010,A01\n"])
+def test_a_manifest_that_is_none_is_refused(reference_root: Path, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "manifest.csv"
+    path.write_text(content)
+    result = _run("audit", str(path), CPJUMP_REFERENCE=str(reference_root))
+    assert result.exit_code == 2
+    assert "manifest.csv" in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("command", ["demo", "refresh", "split", "audit", "ui"])
+def test_every_command_explains_itself_with_an_example(command: str) -> None:
+    result = _run(command, "--help")
+    assert result.exit_code == 0
+    assert f"cpjump {command}" in result.output.split("Example", 1)[1]
+
+
+def test_version_names_the_platform_and_dagster() -> None:
+    lines = _run("version").output.splitlines()
+    assert [line.split()[0] for line in lines] == ["cpjump-assets", "dagster"]
+    assert lines[1].startswith("dagster 1.13.")
+
+
+def test_ctrl_c_ends_a_refresh_with_one_line_and_leaves_no_half_written_file(tmp_path: Path) -> None:
+    gallery = simulate_gallery(tmp_path / "gallery", size=Size("tiny", n_features=20))
+    slow = FaultPlan(FaultRule(Latency(1.0), keys="*.csv.gz"))
+    with S3Server(gallery.bucket_root, faults=slow) as server:
+        environment = os.environ | {
+            "CPJUMP_S3_ENDPOINT": server.endpoint,
+            "CPJUMP_REFERENCE": str(gallery.reference_root),
+            "CPJUMP_STORE": str(tmp_path / "store"),
+        }
+        command = [sys.executable, "-m", "cpjump_assets", "refresh"]
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        pulled = tmp_path / "store" / "gallery"
+        deadline = time.monotonic() + 90
+        while not list(pulled.rglob("*.csv.gz*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.strip().splitlines()[-1].startswith("cpjump: interrupted")
+    assert "Traceback" not in said
+    assert not list((tmp_path / "store").rglob("*.part"))
