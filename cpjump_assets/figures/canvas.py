@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 # Okabe and Ito's palette: told apart with any kind of colour vision.
-SUBSET_COLOURS = {"train": "#0072B2", "validate": "#E69F00", "test": "#D55E00"}
 VERDICT_COLOURS = {"ok": "#009E73", "warning": "#E69F00", "breach": "#D55E00"}
 MODALITY_COLOURS = {"Compound": "#0072B2", "CRISPR": "#009E73", "ORF": "#CC79A7"}
-MUTED = "#8C8C8C"
+MUTED = "#404040"
+"""Grey for what accompanies the data; dark enough to be read as text, and seen on top of a bar."""
 _DPI = 110
 
 

@@ -24,14 +24,13 @@ def fraction_retrieved_figure(scores: pd.DataFrame) -> bytes:
     present = set(scores["subset"])
     subsets = [subset for subset in SUBSETS if subset in present] or sorted(present)
     conditions = scores.drop_duplicates(_CONDITION).sort_values(_CONDITION)[_CONDITION]
-    figure, panels = new_figure(0.36 * len(conditions) + 1.4, 1.7 * len(subsets) + 1.1, panels=len(subsets))
+    figure, panels = new_figure(0.36 * len(conditions) + 1.4, 1.7 * len(subsets) + 1.3, panels=len(subsets))
     for panel, subset in zip(panels, subsets, strict=True):
         _draw_bars(panel, conditions.merge(scores[scores["subset"] == subset], on=_CONDITION, how="left"))
-        panel.set_ylabel(subset if len(subsets) > 1 else "fraction retrieved", fontsize=8)
+        panel.set_title(f"{subset} wells", loc="left", fontsize=8)
+        panel.set_ylabel("fraction retrieved", fontsize=8)
     labels = [f"{kind} {line} {hours} h" for kind, line, hours in conditions.itertuples(index=False)]
     panels[-1].set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
-    if len(subsets) > 1:
-        figure.supylabel("fraction retrieved", fontsize=8)
     return to_png(figure)
 
 
@@ -44,6 +43,7 @@ def _draw_bars(panel: Axes, rows: pd.DataFrame) -> None:
     panel.bar(scored, value[scored], color=colours, yerr=spread, ecolor=MUTED, error_kw={"linewidth": 1})
     for place, number in enumerate(value):
         top, text = (0.0, "n/a") if np.isnan(number) else (np.fmax(number, high[place]), f"{number:.2f}")
-        panel.text(place, top + 0.03, text, ha="center", fontsize=7)
+        panel.text(place, top + 0.03, text, ha="center", fontsize=7, color=MUTED if text == "n/a" else "black")
     panel.set_ylim(0, 1.18)
+    panel.set_yticks(np.linspace(0, 1, 5))
     panel.set_xlim(-0.6, len(rows) - 0.4)

@@ -29,6 +29,8 @@ def subsets_figure(manifest: pd.DataFrame) -> bytes:
         axes.text(total, place, f" {total:,}", va="center", fontsize=8)
     axes.invert_yaxis()
     axes.set_xlim(0, max(left.max() * 1.15, 1))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("wells", fontsize=8)
     axes.legend(fontsize=7, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
     return to_png(figure)
@@ -37,22 +39,23 @@ def subsets_figure(manifest: pd.DataFrame) -> bytes:
 def leakage_figure(audit: pd.DataFrame) -> bytes:
     """Draw the share of groups that cross subsets, for each leakage rule, in the colour of its verdict.
 
+    Counts and the fate of a promise stand beside each bar in words: one group among thousands is a bar too thin to see.
+
     Parameters
     ----------
     audit
         ``LEAKAGE_AUDIT`` of one strategy.
     """
-    figure, (axes,) = new_figure(6.4, 0.25 * len(audit) + 0.9)
+    figure, (axes,) = new_figure(6.4, 0.22 * len(audit) + 0.7)
     share = (audit["groups_crossing"] / audit["groups"].where(audit["groups"] > 0)).fillna(0)
     colours = [VERDICT_COLOURS[verdict] for verdict in audit["verdict"]]
     axes.barh(audit["rule"], share, color=colours)
     for place, row in enumerate(audit.itertuples(index=False)):
-        promised = ", promised" if row.promised else ""
-        axes.text(
-            share.iloc[place], place, f" {row.groups_crossing:,}/{row.groups:,}{promised}", va="center", fontsize=7
-        )
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1.3)
+        promise = f", promise {'broken' if row.groups_crossing else 'kept'}" if row.promised else ""
+        label = f" {row.groups_crossing:,}/{row.groups:,}{promise}"
+        axes.text(share.iloc[place], place, label, va="center", fontsize=7)
+    axes.set_ylim(len(audit) - 0.4, -0.6)
+    axes.set_xlim(0, 1.5)
     axes.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
     axes.set_xlabel("share of groups that cross subsets", fontsize=8)
     return to_png(figure)
