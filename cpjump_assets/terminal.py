@@ -1,6 +1,9 @@
 """How the command line looks: progress while it works, tables when it is done.
 
 Belongs here: rich output. Does not belong here: what the numbers are.
+
+Tables fit a terminal of 80 columns. What comes from outside (paths, names of files, subsets and reagents) is printed as
+it is, never read as markup.
 """
 
 import time
@@ -11,13 +14,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from cpjump_assets.science.strategies import SUBSETS
 
 if TYPE_CHECKING:
     from cpjump_assets.demo import DemoOutcome
 
 _VERDICT_STYLES = {"ok": "green", "warning": "yellow", "breach": "bold red"}
-_SUBSETS = ("train", "validate", "test")
 
 
 @contextmanager
@@ -30,7 +36,7 @@ def following(title: str) -> Iterator[Callable[[str, bool], None]]:
         nonlocal last
         now = time.monotonic()
         mark = "[green]✓[/]" if success else "[bold red]✗[/]"
-        console.print(f"{mark} {stage} [dim]{now - last:.1f} s[/]")
+        console.print(f"{mark} {escape(stage)} [dim]{now - last:.1f} s[/]")
         last = now
 
     with console.status(f"{title} is working"):
@@ -44,37 +50,34 @@ def manifest_summary(manifest: pd.DataFrame, path: Path) -> None:
     console.print(
         f"{manifest['split_strategy'].iloc[0]}: {len(manifest):,} wells, {manifest['control_policy'].iloc[0]}"
     )
-    for subset in _SUBSETS:
+    for subset in SUBSETS:
         wells = manifest[manifest["subset"] == subset]
         console.print(
             f"  {subset:<9}{counts.get(subset, 0):>7,} wells, {wells['Metadata_target'].nunique():>3} targets"
         )
-    console.print(f"written to {path}")
+    console.print(f"written to {path}", markup=False, soft_wrap=True)
 
 
 def audit_table(audit: pd.DataFrame, *, title: str) -> None:
-    """Print a leakage audit, a line for each rule."""
-    table = Table(title=title, title_justify="left")
-    for name, justify in (
-        ("rule", "left"),
-        ("crossing", "right"),
-        ("groups", "right"),
-        ("wells", "right"),
-        ("verdict", "left"),
-    ):
-        table.add_column(name, justify=justify, no_wrap=True)
-    table.add_column("examples and notes", overflow="fold")
+    """Print a leakage audit: a line of counts for each rule, then the examples and notes of those that have any."""
+    table = Table(title=Text(title), title_justify="left")
+    table.add_column("rule", overflow="fold")
+    for name in ("crossing", "groups", "wells"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    remarks = Table.grid(padding=(0, 2))
+    remarks.add_column(overflow="fold", ratio=1)
+    remarks.add_column(overflow="fold", ratio=2)
     for row in audit.itertuples(index=False):
-        remarks = "; ".join(text for text in (row.examples, row.note) if isinstance(text, str))
-        table.add_row(
-            row.rule,
-            f"{row.groups_crossing:,}",
-            f"{row.groups:,}",
-            f"{row.wells_crossing:,}",
-            _verdict(row.verdict, promised=row.promised),
-            remarks,
-        )
-    Console().print(table)
+        counts = (f"{number:,}" for number in (row.groups_crossing, row.groups, row.wells_crossing))
+        table.add_row(Text(row.rule), *counts, _verdict(row.verdict, promised=row.promised))
+        said = [text for text in (row.examples, row.note) if isinstance(text, str)]
+        if said:
+            remarks.add_row(Text(row.rule), Text("; ".join(said)))
+    console = Console()
+    console.print(table)
+    if remarks.row_count:
+        console.print(Text("examples of what crosses, and notes", style="italic"), remarks, sep="\n")
 
 
 def demo_summary(outcome: "DemoOutcome") -> None:
@@ -91,7 +94,8 @@ def demo_summary(outcome: "DemoOutcome") -> None:
     folder = "" if str(outcome.folder) == "demo" else f" {outcome.folder}"
     console.print(
         f"tables: {outcome.folder}/store; lineage, checks and figures: `make dev ARGS=--demo` "
-        f"(or `cpjump ui --demo{folder}`), then http://127.0.0.1:3000"
+        f"(or `cpjump ui --demo{folder}`), then http://127.0.0.1:3000",
+        markup=False,
     )
 
 
@@ -102,7 +106,7 @@ def _verdict(verdict: str, *, promised: bool) -> str:
 def _splits_table(outcome: "DemoOutcome") -> Table:
     table = Table(title="Splits, promises kept, rules that warn", title_justify="left")
     table.add_column("strategy", no_wrap=True)
-    for name in (*_SUBSETS, "kept", "warned"):
+    for name in (*SUBSETS, "kept", "warned"):
         table.add_column(name, justify="right", no_wrap=True)
     for strategy, manifest in outcome.subsets.items():
         audit = outcome.audits[strategy]
@@ -111,7 +115,7 @@ def _splits_table(outcome: "DemoOutcome") -> Table:
         counts = manifest["subset"].value_counts()
         table.add_row(
             strategy,
-            *(f"{counts.get(subset, 0):,}" for subset in _SUBSETS),
+            *(f"{counts.get(subset, 0):,}" for subset in SUBSETS),
             f"[{'green' if kept == len(promised) else 'bold red'}]{kept} of {len(promised)}[/]",
             f"[yellow]{(audit['verdict'] == 'warning').sum()}[/]",
         )

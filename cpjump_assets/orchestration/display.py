@@ -51,17 +51,18 @@ def _column(name: str, kind: str, column: "Column | None") -> dg.TableColumn:
 
 
 def markdown_table(frame: "pd.DataFrame") -> dg.MetadataValue:
-    """Show a whole small table as markdown."""
-    header = "| " + " | ".join(map(str, frame.columns)) + " |"
-    rule = "|" + "---|" * len(frame.columns)
-    body = ["| " + " | ".join(_cell(value) for value in row) + " |" for row in frame.itertuples(index=False)]
-    return dg.MetadataValue.md("\n".join([header, rule, *body]))
+    """Show a whole small table as markdown; a missing value, of any type, is an empty cell."""
+    values = frame.astype(object).where(frame.notna(), "")
+    header, *body = (
+        "| " + " | ".join(map(_cell, row)) + " |" for row in (frame.columns, *values.itertuples(index=False))
+    )
+    return dg.MetadataValue.md("\n".join([header, "|" + "---|" * len(frame.columns), *body]))
 
 
 def _cell(value: object) -> str:
-    if value is None or value != value:  # NaN is the one value that differs from itself
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return " ".join(str(value).replace("\\", "\\\\").replace("|", "\\|").split("\n"))
 
 
 def picture(png: bytes, alt: str) -> dg.MetadataValue:

@@ -20,6 +20,7 @@ from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.science.errors import CpjumpError
 from cpjump_assets.science.plates import MAIN_BATCH, PlateKey
 from cpjump_assets.science.strategies import STRATEGIES
+from cpjump_assets.storage.atomic import sweep_abandoned
 from cpjump_assets.storage.lock import exclusive
 
 if TYPE_CHECKING:
@@ -247,6 +248,7 @@ class Refresh:
         """
         with exclusive(self.store_folder / "refresh.lock", busy="another refresh is at work on this store"):
             self._close_abandoned_runs()
+            sweep_abandoned(self.store_folder)
             yield from self.follow([OBSERVE_REFERENCE])
             observed = yield from self.follow([OBSERVE_GALLERY])
             chosen = request.choose(self._plates_observed_in(observed))

@@ -53,6 +53,7 @@ BENCHMARK_SCORES = StoredAsset("benchmark", "benchmark_scores", "1")
 PUBLISHED_COMPARISON = StoredAsset("benchmark", "published_comparison", "1")
 
 REFERENCE_ORIGIN = "reference tables"
+_AND = " + "
 
 
 def inputs_of(store: "Store", *keys: "TableKey") -> dict[str, "StoredTable"]:
@@ -89,5 +90,5 @@ def provenance_of_reference(asset: StoredAsset, inputs: Mapping[str, str]) -> "P
 
 def _common_origin(origins: Iterable[str]) -> str:
     """Join the origins; reference tables are annotations and say nothing of where the measurements come from."""
-    measured = sorted(set(origins) - {REFERENCE_ORIGIN})
-    return " + ".join(measured) or REFERENCE_ORIGIN
+    named = {part for origin in origins for part in origin.split(_AND)}
+    return _AND.join(sorted(named - {REFERENCE_ORIGIN})) or REFERENCE_ORIGIN

@@ -10,5 +10,5 @@ import pandas as pd
 
 def fractions_retrieved() -> pd.DataFrame:
     """Give the published fractions retrieved, a row per figure and run of the authors."""
-    with files("cpjump_assets.published").joinpath("fraction_retrieved.csv").open() as stream:
+    with files("cpjump_assets.published").joinpath("fraction_retrieved.csv").open(encoding="utf-8") as stream:
         return pd.read_csv(stream)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from cpjump_assets.science.features import Profiles
+from cpjump_assets.science.features import Profiles, is_feature
 
 WELLS_OF_A_PLATE = 384
 
@@ -50,7 +50,7 @@ def incomplete_features(missing: Mapping[str, Mapping[str, int]]) -> pd.DataFram
         (plate, column, wells)
         for plate, columns in missing.items()
         for column, wells in columns.items()
-        if wells and not column.startswith("Metadata_")
+        if wells and is_feature(column)
     ]
     return pd.DataFrame(rows, columns=["plate", "feature", "wells"])
 
@@ -67,5 +67,5 @@ def count_unusable(frame: pd.DataFrame) -> dict[str, int]:
     key = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
     return {
         "values missing or infinite": int((~np.isfinite(profiles.matrix)).sum()),
-        "wells that come more than once": int(profiles.metadata.duplicated(key).sum()),
+        "wells that come more than once": int((profiles.metadata[key].value_counts() > 1).sum()),
     }

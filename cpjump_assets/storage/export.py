@@ -30,19 +30,21 @@ def export_table(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_user_csv(path: Path) -> pd.DataFrame:
-    """Read a CSV file, every value as text.
+    """Read a CSV file, every value as text; an empty cell and the usual marks, such as NA, are missing values.
 
     Raises
     ------
     BadTableError
-        If it is no CSV file, is not UTF-8 text, or has no rows.
+        If it is no CSV file, is not UTF-8 text, has no rows, or has rows with more values than the header has names.
     """
     try:
-        frame = pd.read_csv(path, dtype="str")
+        frame = pd.read_csv(path, dtype="str", compression=None)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise BadTableError(f"{path.name}: expected a CSV file with a header: {error}") from error
+        raise BadTableError(f"{path.name}: expected a CSV file with a header: {str(error).strip()}") from error
     except OSError as error:
         raise BadTableError(f"{path.name} cannot be read: {error.strerror or error}") from error
     if frame.empty:
         raise BadTableError(f"{path.name}: expected a row for each well below the header, found none")
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the first values for row names, and shifts the others
+        raise BadTableError(f"{path.name}: expected a value for each name of the header, found rows with more values")
     return frame
