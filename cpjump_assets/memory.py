@@ -39,10 +39,11 @@ class PeakMemory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while True:
+        running = True
+        while running:
+            running = not self._done.wait(self._interval)
+            # Looked at after the wait, so that what a short block holds as it ends is seen too.
             self.peak = max(self.peak, _summed(psutil.Process(os.getpid())))
-            if self._done.wait(self._interval):
-                return
 
 
 def _summed(process: psutil.Process) -> int:

@@ -6,6 +6,7 @@ Tables fit a terminal of 80 columns. What comes from outside (paths, names of fi
 it is, never read as markup.
 """
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,8 +67,8 @@ def audit_table(audit: pd.DataFrame, *, title: str) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     remarks = Table.grid(padding=(0, 2))
-    remarks.add_column(overflow="fold", ratio=1)
-    remarks.add_column(overflow="fold", ratio=2)
+    for _ in ("rule", "remark"):
+        remarks.add_column(overflow="fold")
     for row in audit.itertuples(index=False):
         counts = (f"{number:,}" for number in (row.groups_crossing, row.groups, row.wells_crossing))
         table.add_row(Text(row.rule), *counts, _verdict(row.verdict, promised=row.promised))
@@ -91,12 +92,18 @@ def demo_summary(outcome: "DemoOutcome") -> None:
     rates = error_rates(outcome.recovery)
     console.print(", ".join(f"{name} {value:.1%}" for name, value in rates.items()))
     console.print(f"time {outcome.seconds:.0f} s, peak memory {outcome.peak_bytes / 1e9:.2f} GB (PSS, all processes)")
-    folder = "" if str(outcome.folder) == "demo" else f" {outcome.folder}"
+    console.print(f"tables: {outcome.folder}/store", markup=False, soft_wrap=True)
     console.print(
-        f"tables: {outcome.folder}/store; lineage, checks and figures: `make dev ARGS=--demo` "
-        f"(or `cpjump ui --demo{folder}`), then http://127.0.0.1:3000",
+        f"lineage, checks and figures: {_ui_command(outcome.folder)}, then http://127.0.0.1:3000",
         markup=False,
+        soft_wrap=True,
     )
+
+
+def _ui_command(folder: Path) -> str:
+    if folder == Path("demo"):
+        return "`make dev ARGS=--demo` (or `cpjump ui --demo`)"
+    return f"`cpjump ui --demo {shlex.quote(str(folder))}`"
 
 
 def _verdict(verdict: str, *, promised: bool) -> str:

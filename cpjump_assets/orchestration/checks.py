@@ -17,6 +17,7 @@ from cpjump_assets.orchestration.display import counts, markdown_table
 from cpjump_assets.orchestration.partitions import MAIN_PLATE_KEYS, strategies
 from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.orchestration.tables import StoredAsset
+from cpjump_assets.science.feature_selection import FEATURE_SELECTION
 from cpjump_assets.science.leakage import AUDIT_RULES, BLOCKING_RULES
 from cpjump_assets.science.leakage_rules import PROMISES
 from cpjump_assets.science.schemas import EXPERIMENT_METADATA, LEAKAGE_AUDIT, PERTURBATIONS, SPLIT_MANIFEST, WELLS
@@ -68,12 +69,12 @@ def promise_check(rule: str) -> str:
     return f"promise_{rule}" if rule in _PROMISED_SOMEWHERE else rule
 
 
-def _manifest_check(name: str, description: str) -> dg.AssetCheckSpec:
+def _manifest_check(name: str, description: str, *, blocking: bool) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         name,
         asset=tables.SPLIT_MANIFEST.asset_key,
         description=description,
-        blocking=True,
+        blocking=blocking,
         partitions_def=strategies,
     )
 
@@ -85,10 +86,11 @@ def _manifest_check(name: str, description: str) -> dg.AssetCheckSpec:
             _manifest_check(
                 promise_check(rule.name),
                 f"No group crosses subsets, where the strategy promises that. A group is {rule.description}.",
+                blocking=True,
             )
             for rule in _PROMISED
         ),
-        *(_manifest_check(name, f"{name.replace('_', ' ').capitalize()}.") for name in BLOCKING_RULES),
+        *(_manifest_check(name, f"{name.replace('_', ' ').capitalize()}.", blocking=True) for name in BLOCKING_RULES),
     ],
 )
 def manifest_promises(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
@@ -119,7 +121,9 @@ def violation_metadata(violation: "Violation") -> dict[str, Any]:
 @dg.multi_asset_check(
     name="manifest_leakage",
     specs=[
-        _manifest_check(rule.name, f"No group crosses subsets, promised or not. A group is {rule.description}.")
+        _manifest_check(
+            rule.name, f"No group crosses subsets, promised or not. A group is {rule.description}.", blocking=False
+        )
         for rule in _WARNED_OF
     ],
 )
@@ -159,6 +163,43 @@ def main_plates_pulled(platform: Platform) -> dg.AssetCheckResult:
         passed=not missing,
         severity=_WARN,
         metadata={"plates": len(MAIN_PLATE_KEYS), "missing": len(missing), "which": ", ".join(missing) or "none"},
+    )
+
+
+@dg.asset_check(
+    asset=tables.AGGREGATED_PROFILES.asset_key,
+    description="All plates have the same features, in the same order; only then can they be put together.",
+    blocking=True,
+)
+def same_features_on_every_plate(platform: Platform) -> dg.AssetCheckResult:
+    """Compare the columns of the stored plates."""
+    from cpjump_assets.science.quality import odd_features
+
+    store = platform.store
+    plates = _stored(store, tables.AGGREGATED_PROFILES)
+    odd = odd_features({key: store.describe(tables.AGGREGATED_PROFILES.key(key)).columns for key in plates})
+    return dg.AssetCheckResult(
+        passed=odd.empty,
+        severity=_ERROR,
+        metadata={**counts({"plates": len(plates), "odd plates": len(odd)}), "which": markdown_table(odd)},
+    )
+
+
+@dg.asset_check(
+    asset=tables.FEATURE_SELECTION.asset_key,
+    description="No feature that the published rules keep is dropped because some well lacks its value.",
+)
+def no_feature_lost_to_missing_values(platform: Platform) -> dg.AssetCheckResult:
+    """Count the features that only the rule for remaining NaN drops."""
+    selection = platform.store.read(tables.FEATURE_SELECTION.key())
+    lost = selection[selection["dropped_by"] == "remaining_nan"]
+    return dg.AssetCheckResult(
+        passed=lost.empty,
+        severity=_WARN,
+        metadata={
+            **counts({"features": len(selection), "kept": selection["kept"].sum(), "lost": len(lost)}),
+            "which": markdown_table(lost[["feature", "n_missing", "n_plates_missing"]].head(20)),
+        },
     )
 
 
@@ -232,6 +273,7 @@ _SCHEMAS: list[tuple[StoredAsset, "TableSchema", dg.PartitionsDefinition | None]
     (tables.WELLS, WELLS, None),
     (tables.SPLIT_MANIFEST, SPLIT_MANIFEST, strategies),
     (tables.LEAKAGE_AUDIT, LEAKAGE_AUDIT, strategies),
+    (tables.FEATURE_SELECTION, FEATURE_SELECTION, None),
     (tables.OVERALL_CLASSES, CLASSES, None),
     (tables.OVERALL_SCORES, SCORES, None),
     (tables.BENCHMARK_CLASSES, with_strategy(CLASSES), strategies),
@@ -244,6 +286,8 @@ all_checks: list[Callable[..., Any]] = [
     manifest_promises,
     manifest_leakage,
     main_plates_pulled,
+    same_features_on_every_plate,
+    no_feature_lost_to_missing_values,
     plates_complete,
     features_without_values,
     selected_profiles_finite,

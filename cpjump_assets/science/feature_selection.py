@@ -21,9 +21,28 @@ from cpjump_assets.science.blocklist import BLOCKLIST
 from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.feature_correlation import CorrelatedPartner, correlated_partners
 from cpjump_assets.science.features import BoolArray, Matrix, Profiles, listed, plate_labels, well_label
+from cpjump_assets.science.schemas import Column, TableSchema
 
 RULES = ("variance", "correlation", "nan", "blocklist", "remaining_nan")
 """In the order in which they are asked; the first that applies is the one that the table names."""
+
+FEATURE_SELECTION = TableSchema(
+    "feature_selection",
+    "a feature, kept or dropped",
+    ("feature",),
+    (
+        Column("feature", "string", "name that CellProfiler gave it"),
+        Column("kept", "boolean", "whether profiles are compared on it"),
+        Column("dropped_by", "string", "first rule that drops it; missing when it is kept", True, allowed=RULES),
+        Column("nan_share", "number", "share of the wells whose value is NaN", bounds=(0, 1)),
+        Column("n_missing", "integer", "wells whose value is NaN or infinite"),
+        Column("n_plates_missing", "integer", "plates where no well has a value"),
+        Column("frequency_ratio", "number", "second most common value by the most common, in counts", bounds=(0, 1)),
+        Column("unique_ratio", "number", "distinct values per well", bounds=(0, 1)),
+        Column("correlated_with", "string", "feature for whose sake the correlation rule drops it", nullable=True),
+        Column("correlation", "number", "their Pearson correlation", nullable=True),
+    ),
+)
 
 
 @dataclass(frozen=True)

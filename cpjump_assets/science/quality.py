@@ -4,7 +4,7 @@ Belongs here: counting wells and values that a plate lacks. Does not belong here
 (``feature_selection``), reading the store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,30 @@ def incomplete_features(missing: Mapping[str, Mapping[str, int]]) -> pd.DataFram
         if wells and is_feature(column)
     ]
     return pd.DataFrame(rows, columns=["plate", "feature", "wells"])
+
+
+def odd_features(columns: Mapping[str, Iterable[str]]) -> pd.DataFrame:
+    """Give the plates whose features are not those of the first plate.
+
+    Parameters
+    ----------
+    columns
+        Column names in order, by plate; ``Metadata_`` columns do not count.
+
+    Returns
+    -------
+    DataFrame
+        ``plate``, ``features``, ``absent`` and ``additional`` (counts beside the first plate). A plate with the same
+        features in another order has zeros there.
+    """
+    features = {plate: [name for name in names if is_feature(name)] for plate, names in columns.items()}
+    expected = next(iter(features.values()), [])
+    rows = [
+        (plate, len(found), len(set(expected) - set(found)), len(set(found) - set(expected)))
+        for plate, found in features.items()
+        if found != expected
+    ]
+    return pd.DataFrame(rows, columns=["plate", "features", "absent", "additional"])
 
 
 def count_unusable(frame: pd.DataFrame) -> dict[str, int]:

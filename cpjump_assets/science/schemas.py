@@ -34,13 +34,17 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, what it holds, and the line that explains it to a reader of the table."""
+    """One column: its name, what it holds, and the line that explains it to a reader of the table.
+
+    ``allowed`` lists the values that may stand there, ``bounds`` the least and the greatest number.
+    """
 
     name: str
     kind: Kind
     description: str
     nullable: bool = False
     allowed: tuple[str | int, ...] | None = None
+    bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,10 @@ class TableSchema:
         if column.allowed is not None:
             must_be = f"must be one of {', '.join(map(str, column.allowed))}"
             self._refuse(frame, present & ~values.isin(column.allowed), column, must_be, source)
+        if column.bounds is not None:
+            least, greatest = column.bounds
+            inside = values.between(least, greatest).fillna(False).astype(bool)
+            self._refuse(frame, present & ~inside, column, f"must lie in {least:g} to {greatest:g}", source)
 
     def _refuse(self, frame: pd.DataFrame, bad: pd.Series, column: Column, rule: str, source: str) -> None:
         if not bad.any():

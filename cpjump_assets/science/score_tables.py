@@ -9,6 +9,18 @@ from dataclasses import replace
 from cpjump_assets.science.schemas import CELL_LINES, EXPERIMENT_TYPES, TIMEPOINT_CODES, Column, TableSchema
 from cpjump_assets.science.strategies import STRATEGIES
 
+_SHARE = (0.0, 1.0)
+
+
+def _share(name: str, description: str) -> Column:
+    """Declare a number from 0 to 1 that is missing where there is nothing to score."""
+    return Column(name, "number", description, nullable=True, bounds=_SHARE)
+
+
+def _count(name: str, description: str) -> Column:
+    return Column(name, "integer", description, bounds=(0.0, float("inf")))
+
+
 _RULE = (
     Column("subset", "string", "train, validate or test of the split; all: every well, without a split"),
     Column("task", "string", "what was asked of the profiles"),
@@ -42,13 +54,13 @@ CLASSES = TableSchema(
         *_CONDITION,
         Column("Metadata_broad_sample", "string", "the perturbation"),
         Column("Metadata_target", "string", "gene that it acts on", nullable=True),
-        Column("n_wells", "integer", "its wells"),
-        Column("n_wells_scored", "integer", "its wells that have a positive and a negative"),
-        Column("mean_average_precision", "number", "mean average precision of the scored wells", nullable=True),
-        Column("p_value", "number", "geometric mean of the p of the scored wells", nullable=True),
-        Column("p_low", "number", "p is certainly not less", nullable=True),
-        Column("p_high", "number", "p is certainly not more; equal to p_low where p is exact", nullable=True),
-        Column("q_value", "number", "p corrected over the classes of the condition and subset", nullable=True),
+        _count("n_wells", "its wells"),
+        _count("n_wells_scored", "its wells that have a positive and a negative"),
+        _share("mean_average_precision", "mean average precision of the scored wells"),
+        _share("p_value", "geometric mean of the p of the scored wells"),
+        _share("p_low", "p is certainly not less"),
+        _share("p_high", "p is certainly not more; equal to p_low where p is exact"),
+        _share("q_value", "p corrected over the classes of the condition and subset"),
         Column("retrieved", "boolean", "q below the threshold; False where there is no q"),
         Column("undecided", "boolean", "the interval of p leaves the call open"),
     ),
@@ -61,16 +73,16 @@ SCORES = TableSchema(
     (
         *_RULE,
         *_CONDITION,
-        Column("n_wells", "integer", "wells that were asked, negative controls not counted"),
-        Column("n_negative_controls", "integer", "negative controls on the plates of the condition"),
-        Column("n_classes", "integer", "perturbations with a scored well: the denominator"),
-        Column("n_classes_without_positives", "integer", "perturbations of one well, which cannot be scored"),
-        Column("n_retrieved", "integer", "perturbations with q below the threshold"),
-        Column("n_undecided", "integer", "calls that the interval of p leaves open"),
-        Column("fraction_retrieved", "number", "n_retrieved / n_classes", nullable=True),
-        Column("fraction_retrieved_low", "number", "lower end of the 95 % bootstrap interval", nullable=True),
-        Column("fraction_retrieved_high", "number", "upper end of the 95 % bootstrap interval", nullable=True),
-        Column("mean_average_precision", "number", "mean over the perturbations", nullable=True),
+        _count("n_wells", "wells that were asked, negative controls not counted"),
+        _count("n_negative_controls", "negative controls on the plates of the condition"),
+        _count("n_classes", "perturbations with a scored well: the denominator"),
+        _count("n_classes_without_positives", "perturbations of one well, which cannot be scored"),
+        _count("n_retrieved", "perturbations with q below the threshold"),
+        _count("n_undecided", "calls that the interval of p leaves open"),
+        _share("fraction_retrieved", "n_retrieved / n_classes"),
+        _share("fraction_retrieved_low", "lower end of the 95 % bootstrap interval"),
+        _share("fraction_retrieved_high", "upper end of the 95 % bootstrap interval"),
+        _share("mean_average_precision", "mean over the perturbations"),
         Column("note", "string", "why there is no number, or not of all wells", nullable=True),
     ),
 )
@@ -86,8 +98,8 @@ PUBLISHED_COMPARISON = TableSchema(
         _TIMEPOINT_CODE,
         Column("release", "integer", "year of the publication"),
         Column("run", "string", "which run of the authors; two of their runs differ in places"),
-        Column("published", "number", "fraction retrieved as printed"),
-        Column("ours", "number", "fraction retrieved here; missing where nothing was compared", nullable=True),
+        Column("published", "number", "fraction retrieved as printed", bounds=_SHARE),
+        _share("ours", "fraction retrieved here; missing where nothing was compared"),
         Column("difference", "number", "ours - published, at the digits printed", nullable=True),
         Column("tolerance", "number", "greatest difference between two runs of the authors"),
         Column("verdict", "string", "whether ours reproduces the figure"),

@@ -14,6 +14,7 @@ from pycytominer.operations import correlation_threshold, frequency_threshold, g
 from cpjump_assets.science.blocklist import BLOCKLIST
 from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.feature_selection import (
+    FEATURE_SELECTION,
     PAPER_2024,
     PYCYTOMINER_1_7,
     apply_selection,
@@ -271,3 +272,16 @@ def test_a_plate_that_cannot_give_the_selected_features_is_refused() -> None:
     X[50:60, 1], X[55, 2] = np.nan, np.inf
     with pytest.raises(ProfileError, match=r"2 selected features .* in 10 wells of b\.BR1: Cells_F1, Cells_F2"):
         apply_selection(profiles.with_matrix(X), table)
+
+
+def test_the_table_keeps_to_its_schema() -> None:
+    rng = np.random.default_rng(5)
+    matrix = rng.normal(size=(96, 12))
+    matrix[:, 1] = matrix[:, 0]
+    matrix[:3, 2] = np.nan
+    matrix[:, 3] = np.nan
+    metadata = pd.DataFrame({"Metadata_Plate": ["P1"] * 96, "Metadata_Well": [f"W{i}" for i in range(96)]})
+    names = tuple(f"Cells_{i}" for i in range(12))
+    table = select_features(Profiles(metadata, matrix, names), PAPER_2024)
+    FEATURE_SELECTION.check(table, "selection")
+    assert {"correlation", "remaining_nan"} <= set(table["dropped_by"].dropna())

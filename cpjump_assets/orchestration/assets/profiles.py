@@ -157,7 +157,7 @@ def feature_selection(platform: Platform) -> dg.MaterializeResult:
     Variance, correlation, NaN and blocklist, as in the 2024 paper; a feature that still lacks a value somewhere is
     dropped by a rule of its own, `remaining_nan`, so that nothing missing is scored.
     """
-    from cpjump_assets.science.feature_selection import PAPER_2024, select_features
+    from cpjump_assets.science.feature_selection import FEATURE_SELECTION, PAPER_2024, select_features
 
     store = platform.store
     keys = _stored_plates(store)
@@ -170,7 +170,7 @@ def feature_selection(platform: Platform) -> dg.MaterializeResult:
         "verdicts": markdown_table(verdicts),
         "fitted on": "all wells of the batch (transductive): test wells take part in choosing features",
     }
-    return keep_table(store, tables.FEATURE_SELECTION, Made(selection, shown), provenance)
+    return keep_table(store, tables.FEATURE_SELECTION, Made(selection, shown), provenance, schema=FEATURE_SELECTION)
 
 
 @dg.asset(

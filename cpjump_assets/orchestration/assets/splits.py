@@ -41,6 +41,7 @@ def split_manifest(context: dg.AssetExecutionContext, platform: Platform) -> dg.
     from cpjump_assets.science import splits
     from cpjump_assets.science.leakage import violations
     from cpjump_assets.science.schemas import SPLIT_MANIFEST
+    from cpjump_assets.science.strategies import SUBSETS
 
     store, strategy = platform.store, context.partition_key
     inputs = tables.inputs_of(store, tables.WELLS.key(), tables.PERTURBATIONS.key())
@@ -53,11 +54,12 @@ def split_manifest(context: dg.AssetExecutionContext, platform: Platform) -> dg.
         store.write(tables.REJECTED_MANIFEST.key(strategy), manifest, provenance)
         _turn_red(context, broken)
         raise dg.Failure(f"{strategy}: the manifest is refused. " + " | ".join(map(str, broken)), allow_retries=False)
-    subsets = manifest.groupby("subset", as_index=False).agg(
+    subsets = manifest.groupby("subset").agg(
         wells=("Metadata_Well", "size"),
         targets=("Metadata_target", "nunique"),
         reagents=("Metadata_broad_sample", "nunique"),
     )
+    subsets = subsets.reindex(SUBSETS, fill_value=0).reset_index()
     shown = {"subsets": markdown_table(subsets), "figure": picture(subsets_figure(manifest), "wells of each subset")}
     result = keep_table(
         store, tables.SPLIT_MANIFEST, Made(manifest, shown), provenance, partition=strategy, schema=SPLIT_MANIFEST
