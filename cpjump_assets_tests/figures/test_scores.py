@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cpjump_assets.figures import scores as figures
 from cpjump_assets.figures.canvas import MODALITY_COLOURS
 from cpjump_assets.figures.scores import fraction_retrieved_figure
 from cpjump_assets.science.strategies import SUBSETS
@@ -87,8 +88,19 @@ def test_a_condition_that_a_subset_lacks_is_drawn_as_one_without_a_number():
     assert fraction_retrieved_figure(lacking) == fraction_retrieved_figure(scores)
 
 
-def test_a_table_without_any_number_is_drawn():
+def test_a_table_without_any_number_is_drawn_without_bars():
     assert _panels(fraction_retrieved_figure(_scores(dict.fromkeys(SUBSETS, np.nan)))) == []
+
+
+def test_every_bar_has_its_number_and_a_missing_one_says_so(monkeypatch):
+    monkeypatch.setattr(figures, "to_png", lambda figure: figure)
+    fractions = [0.0, 1.0, 0.123, 0.987, *[np.nan] * 8]
+    figure = fraction_retrieved_figure(_scores({"train": fractions, "validate": np.nan, "test": 0.5}))
+    words = [[text.get_text() for text in panel.texts] for panel in figure.axes]
+    assert words == [["0.00", "1.00", "0.12", "0.99", *["n/a"] * 8], ["n/a"] * 12, ["0.50"] * 12]
+    assert [panel.get_title(loc="left") for panel in figure.axes] == ["train wells", "validate wells", "test wells"]
+    labels = [label.get_text() for label in figure.axes[-1].get_xticklabels()]
+    assert labels == [f"{kind} {line} {time} h" for kind, line, time in CONDITIONS]
 
 
 def test_intervals_reach_above_their_bars_and_one_that_misses_its_bar_is_drawn_from_it():

@@ -1,0 +1,20 @@
+"""``python -m benchmarks`` runs every comparison with its peer, one after the other, on one thread."""
+
+import os
+import subprocess
+import sys
+
+COMPARISONS = ("benchmarks.profiles", "benchmarks.retrieval")
+
+
+def main() -> None:
+    """Run each comparison in a process of its own, so that none inherits another's memory or caches."""
+    for module in COMPARISONS:
+        print(f"# {module}", flush=True)
+        subprocess.run(
+            [sys.executable, "-m", module, *sys.argv[1:]], env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True
+        )
+
+
+if __name__ == "__main__":
+    main()

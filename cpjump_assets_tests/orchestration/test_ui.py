@@ -1,0 +1,116 @@
+"""The web UI in a real browser: lineage, checks and figures are there to look at, behind the guard."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import ConsoleMessage, Page, sync_playwright
+
+from cpjump_assets_tests.orchestration.lab import Lab
+
+CHROMIUM = shutil.which("chromium")
+_QUIET_CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+_START_SECONDS = 120
+_PAGE_MILLISECONDS = 60_000
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def address(refreshed_lab: Lab) -> Iterator[str]:
+    """Give the address of a running ``cpjump ui`` that shows the lab."""
+    port = _free_port()
+    environment = os.environ | refreshed_lab.settings.to_environment()
+    command = [sys.executable, "-m", "cpjump_assets", "ui", "--port", str(port)]
+    server = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not _answers(f"http://127.0.0.1:{port}/server_info"):
+            assert server.poll() is None, "cpjump ui ended before it answered"
+            assert time.monotonic() < deadline, "cpjump ui did not answer"
+            time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.send_signal(signal.SIGINT)
+        try:
+            server.wait(30)
+        finally:
+            if server.poll() is None:
+                os.killpg(server.pid, signal.SIGKILL)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, TimeoutError):
+        return False
+
+
+@pytest.fixture(scope="module")
+def page(address: str) -> Iterator[Page]:
+    """Give a browser page; an error on its console fails the module."""
+    errors: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            errors.append(message.text)
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET_CHROMIUM)
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        page.set_default_timeout(_PAGE_MILLISECONDS)
+        page.on("console", listen)
+        yield page
+        browser.close()
+    assert errors == []
+
+
+def test_the_asset_graph_shows_all_groups(page: Page, address: str) -> None:
+    page.goto(f"{address}/asset-groups", wait_until="domcontentloaded")
+    for group in ("sources", "metadata", "profiles", "splits", "benchmark"):
+        page.get_by_text(group, exact=True).first.wait_for()
+
+
+def test_a_split_manifest_is_shown_with_its_checks(page: Page, address: str) -> None:
+    page.goto(f"{address}/assets/split_manifest?view=checks", wait_until="domcontentloaded")
+    page.get_by_text(re.compile(r"Checks \(\d+\)")).wait_for()
+    page.get_by_text("promise_target", exact=True).first.click()
+    page.get_by_text("This is a blocking asset check").wait_for()
+
+
+def test_the_figure_of_the_scores_is_drawn(page: Page, address: str) -> None:
+    page.goto(f"{address}/assets/overall_scores?view=overview", wait_until="domcontentloaded")
+    page.get_by_text("[Show Markdown]").last.click()
+    figure = page.locator("img[alt='fraction retrieved of each condition']")
+    figure.wait_for()
+    assert figure.evaluate("image => image.naturalWidth") > 200
+
+
+def test_a_mutation_from_elsewhere_is_refused(address: str) -> None:
+    mutation = "query=mutation%7BsetConcurrencyLimit(concurrencyKey:%22x%22,limit:1)%7D"
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(f"{address}/graphql?{mutation}", timeout=10)
