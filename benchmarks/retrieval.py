@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ import numpy as np
 import pandas as pd
 
 from cpjump_assets.science.detection import CONDITION, detect
+from cpjump_assets.simulate.reference_files import write_invented_reference
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "data" / "cpjump1"
 N_FEATURES = 600
@@ -49,7 +51,7 @@ def real_layout(reference: Path) -> pd.DataFrame:
     """Read the wells of the 40 primary plates from the official split table, without the empty ones."""
     table = reference / "datasplits" / "cpjump1_metadata.csv"
     if not table.is_file():
-        sys.exit(f"benchmarks.retrieval needs the real layout: no file {table}; give the reference root by --reference")
+        sys.exit(f"benchmarks.retrieval: {reference} is no reference root, it has no {table.relative_to(reference)}")
     columns = ["Metadata_Plate", "Metadata_Well", "Metadata_broad_sample", "Metadata_target", "Metadata_control_type"]
     frame = pd.read_csv(table, usecols=[*CONDITION, *columns])
     frame = frame[frame["Metadata_broad_sample"] != "empty"].reset_index(drop=True)
@@ -192,18 +194,31 @@ def run(reference: Path) -> Iterator[dict[str, object]]:
 def main(arguments: list[str] | None = None) -> None:
     """Print one line for each workload, or with ``--json`` one object."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.retrieval", description=__doc__.splitlines()[0])
-    parser.add_argument("--reference", type=Path, default=REFERENCE, help="reference root with datasplits/")
+    parser.add_argument("--reference", type=Path, help="reference root with datasplits/")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
     options = parser.parse_args(arguments)
-    for row in run(options.reference):
-        if options.json:
-            print(json.dumps(row), flush=True)
-        else:
-            print(
-                f"{row['name']:<60} ours {row['ours_s']:.3f} s, {row['ours_mb']} MB   copairs {row['peer_s']:.2f} s,"
-                f" {row['peer_mb']} MB   {row['ratio']:.0f} x   agrees: {row['agrees']}",
-                flush=True,
-            )
+    with chosen_reference(options.reference) as reference:
+        for row in run(reference):
+            print(json.dumps(row) if options.json else _line(row), flush=True)
+
+
+def _line(row: dict[str, object]) -> str:
+    return (
+        f"{row['name']:<60} ours {row['ours_s']:.3f} s, {row['ours_mb']} MB   copairs {row['peer_s']:.2f} s,"
+        f" {row['peer_mb']} MB   {row['ratio']:.0f} x   agrees: {row['agrees']}"
+    )
+
+
+@contextmanager
+def chosen_reference(named: Path | None) -> Iterator[Path]:
+    """Give the named reference root, else the real one beside the project, else an invented one of the same design."""
+    if named is not None or REFERENCE.is_dir():
+        yield named or REFERENCE
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        print(f"no real reference tables at {REFERENCE}: invented ones of the same design", file=sys.stderr)
+        write_invented_reference(Path(folder), seed=0)
+        yield Path(folder)
 
 
 if __name__ == "__main__":
