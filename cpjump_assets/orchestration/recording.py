@@ -89,7 +89,8 @@ def map_plates(
 ) -> dg.MaterializeResult:
     """Make the table of every plate of the run, and record each as soon as it is stored.
 
-    A plate whose table was already made from the same input by the same code is not made again. A plate that fails does
+    A plate whose table was already made from the same input by the same code, and is still what was recorded, is not
+    made again; an unreadable or altered table is. A plate that fails does
     not stop the others: they are kept and recorded, and the step fails at the end with one line for each failed plate.
 
     Parameters
@@ -110,8 +111,9 @@ def map_plates(
     def work(plate: str) -> tuple[PlateInput, "StoredTable", Mapping[str, Any] | None]:
         wanted = source(plate)
         key = asset.key(plate)
-        if store.made_from(key, wanted.provenance):
-            return wanted, store.describe(key), None
+        stored = store.find(key)
+        if stored is not None and _is_current(stored, wanted.provenance, recorded.get(plate)):
+            return wanted, stored, None
         made = make(plate)
         return wanted, store.write(key, made.frame, wanted.provenance), made.metadata
 
@@ -134,6 +136,11 @@ def map_plates(
         lines = [f"{plate}: {error}" for plate, error in failures.items()]
         raise dg.Failure(f"{len(lines)} of {len(plates)} plates failed. " + "; ".join(lines), allow_retries=False)
     return dg.MaterializeResult(metadata={PLATES_RECORDED: True})
+
+
+def _is_current(stored: "StoredTable", wanted: "Provenance", recorded: str | None) -> bool:
+    """Tell whether a stored table is what would be made; one that differs from the record was altered since."""
+    return stored.provenance == wanted and recorded in (None, stored.digest)
 
 
 def _plate_event(

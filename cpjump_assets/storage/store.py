@@ -190,9 +190,12 @@ class Store:
                 counts[chunk.path_in_schema] += chunk.statistics.null_count
         return counts
 
-    def made_from(self, key: TableKey, provenance: Provenance) -> bool:
-        """Tell whether the table is there and was made from exactly this, so that making it again changes nothing."""
-        return self.exists(key) and self.describe(key).provenance == provenance
+    def find(self, key: TableKey) -> StoredTable | None:
+        """Describe a table that is there and readable; None where there is no such table."""
+        try:
+            return self.describe(key)
+        except StoreError:
+            return None
 
     def remove(self, key: TableKey) -> None:
         """Remove a table if it is there."""

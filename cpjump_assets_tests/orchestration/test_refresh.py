@@ -129,6 +129,18 @@ def test_one_changed_plate_is_made_again_and_no_other(lab: Lab) -> None:
         assert (newest.partition_key, len(lab.materializations(asset))) == (str(changed), len(LAB_KEYS) + 1)
 
 
+def test_a_table_that_was_altered_or_cut_off_on_disk_is_made_again(lab: Lab) -> None:
+    before = lab.digests()
+    altered, cut = (tables.NORMALIZED_PROFILES.key(key) for key in LAB_KEYS[:2])
+    frame = lab.store.read(altered)
+    lab.store.write(altered, frame.iloc[::-1], lab.store.describe(altered).provenance)
+    lab.store.path(cut).write_bytes(lab.store.path(cut).read_bytes()[:100])
+    assert lab.digests() != before
+    finished = lab.run("profiles", plates=LAB_KEYS[:2])
+    assert finished.success, finished.errors
+    assert lab.digests() == before
+
+
 def test_plates_per_run_splits_the_range(lab: Lab) -> None:
     finished, error = lab.refresh(RefreshRequest(plates_per_run=1))
     assert error is None

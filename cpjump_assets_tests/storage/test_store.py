@@ -73,19 +73,24 @@ def test_equal_inputs_give_equal_bytes_in_any_order_of_the_inputs(store: Store) 
     assert store.write(KEY, _frame(1), turned).digest != first.digest
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
+def test_provenance_tells_tables_apart_by_code_inputs_and_origin(store: Store) -> None:
+    store.write(KEY, _frame(), MADE)
+    found = store.find(KEY)
+    assert found is not None
+    assert found.provenance == MADE
+    for other in (
         Provenance("2", MADE.inputs),
         Provenance("1", {**MADE.inputs, "wells": "ef"}),
         Provenance("1", MADE.inputs, "simulated gallery, size small, seed 0"),
-    ],
-)
-def test_made_from_sees_each_part_of_the_provenance(store: Store, other: Provenance) -> None:
-    assert not store.made_from(KEY, MADE)
+    ):
+        assert found.provenance != other
+
+
+def test_an_absent_or_unreadable_table_is_not_found(store: Store) -> None:
+    assert store.find(KEY) is None
     store.write(KEY, _frame(), MADE)
-    assert store.made_from(KEY, MADE)
-    assert not store.made_from(KEY, other)
+    store.path(KEY).write_bytes(b"PAR1 no more")
+    assert store.find(KEY) is None
 
 
 def test_a_failed_write_keeps_the_former_table_and_leaves_nothing_behind(store: Store) -> None:
