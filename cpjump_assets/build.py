@@ -11,6 +11,7 @@ import dagster as dg
 from cpjump_assets.orchestration import checks, jobs, schedules
 from cpjump_assets.orchestration.assets import all_assets
 from cpjump_assets.orchestration.resources import Platform
+from cpjump_assets.science.errors import SettingsError
 from cpjump_assets.settings import Settings
 
 
@@ -38,8 +39,17 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
         assets=all_assets,
         asset_checks=checks.all_checks,
         jobs=[*jobs.asset_jobs, refresh],
-        schedules=[schedules.refresh_schedule(refresh, settings.refresh_cron)],
+        schedules=[_refresh_schedule(refresh, settings)],
         resources={"platform": Platform.from_settings(settings), **resources},
         executor=dg.in_process_executor,
     )
     return definitions
+
+
+def _refresh_schedule(refresh: dg.JobDefinition, settings: Settings) -> dg.ScheduleDefinition:
+    try:
+        return schedules.refresh_schedule(refresh, settings.refresh_cron)
+    except dg.DagsterInvalidDefinitionError as error:
+        raise SettingsError(
+            f"CPJUMP_REFRESH_CRON must be a cron expression, for example '0 3 * * 1', found {settings.refresh_cron!r}"
+        ) from error

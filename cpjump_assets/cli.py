@@ -8,7 +8,6 @@ carried out, with one line that says why.
 """
 
 import sys
-from collections.abc import Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -101,6 +100,8 @@ def refresh(plates: str | None, batches: tuple[str, ...]) -> None:
     from cpjump_assets.terminal import following
     from cpjump_assets.web import open_instance
 
+    if plates and batches:
+        raise click.UsageError("--plates names the plates, --batch takes all of a batch: give one of them")
     settings = Settings.from_environment()
     request = RefreshRequest(
         plates=_plate_keys(plates), batches=(MAIN_BATCH, *batches), plates_per_run=settings.plates_per_run
@@ -226,8 +227,3 @@ def version() -> None:
     """Print the versions of the platform and of Dagster."""
     for package in ("cpjump-assets", "dagster"):
         click.echo(f"{package} {installed_version(package)}")
-
-
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line with these arguments."""
-    main(args=arguments, prog_name="cpjump")

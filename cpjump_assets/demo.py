@@ -116,7 +116,7 @@ def served(folder: Path) -> Iterator[Settings]:
         If there is no simulated gallery in the folder.
     """
     gallery = SimulatedGallery(folder.resolve() / "gallery", SIZES["small"], 0)
-    if not gallery.bucket_root.is_dir():
+    if not gallery.exists:
         raise StoreError(f"{folder} holds no simulated gallery: run `cpjump demo --folder {folder}` first")
     with S3Server(gallery.bucket_root) as server:
         yield Settings(

@@ -22,7 +22,7 @@ DEFAULT_REFERENCE = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be set, each by the environment variable ``CPJUMP_<NAME>``.
+    """What can be set, each by the environment variable ``CPJUMP_<NAME>``, and Dagster's home.
 
     Attributes
     ----------
@@ -40,6 +40,8 @@ class Settings:
         Plates in one Dagster run; None puts all of them in one.
     refresh_cron
         When the ``refresh`` schedule runs, as five cron fields in UTC.
+    home
+        Dagster home, ``DAGSTER_HOME``; None keeps it beside the tables.
     """
 
     gallery: str = DEFAULT_GALLERY
@@ -49,6 +51,7 @@ class Settings:
     connections: int | None = None
     plates_per_run: int | None = None
     refresh_cron: str = "0 3 * * 1"
+    home: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -73,34 +76,24 @@ class Settings:
         values = {name: getattr(self, _attribute(name)) for name in _PARSERS}
         return {name: "" if value is None else str(value) for name, value in values.items()}
 
-    def export(self, *, dagster_home: Path) -> None:
+    def export(self) -> None:
         """Put these settings into the environment of this process, for the children that it will start."""
-        os.environ.update({**self.to_environment(), "DAGSTER_HOME": str(dagster_home)})
+        os.environ.update({**self.to_environment(), "DAGSTER_HOME": str(self.dagster_home)})
 
     @property
     def dagster_home(self) -> Path:
-        """Where the command line keeps Dagster's instance when ``DAGSTER_HOME`` is not set: beside the tables."""
-        return self.store.resolve() / "dagster_home"
-
-
-def dagster_home_from_environment() -> Path | None:
-    """Give ``DAGSTER_HOME`` where it is set.
-
-    Raises
-    ------
-    SettingsError
-        If it is not an absolute path, which Dagster refuses later and less clearly.
-    """
-    value = os.environ.get("DAGSTER_HOME", "").strip()
-    if not value:
-        return None
-    if not Path(value).is_absolute():
-        raise SettingsError(f"DAGSTER_HOME must be an absolute path, found {value!r}")
-    return Path(value)
+        """Folder in which Dagster keeps runs and events."""
+        return self.home or self.store.resolve() / "dagster_home"
 
 
 def _attribute(variable: str) -> str:
-    return variable.removeprefix("CPJUMP_").lower()
+    return variable.removeprefix("CPJUMP_").removeprefix("DAGSTER_").lower()
+
+
+def _refuse_credentials(name: str, value: str) -> None:
+    """Refuse an address with a user name or password, without repeating it: settings are shown in the web UI."""
+    if "@" in urlsplit(value).netloc:
+        raise SettingsError(f"{name} must be an address without user name and password")
 
 
 def _s3_url(name: str, value: str) -> str:
@@ -111,6 +104,7 @@ def _s3_url(name: str, value: str) -> str:
 
 
 def _endpoint(name: str, value: str) -> str:
+    _refuse_credentials(name, value)
     url = urlsplit(value)
     if url.scheme not in ("http", "https") or not url.netloc:
         raise SettingsError(f"{name} must be http://host[:port] or https://host[:port], found {value!r}")
@@ -118,6 +112,7 @@ def _endpoint(name: str, value: str) -> str:
 
 
 def _reference(name: str, value: str) -> str:
+    _refuse_credentials(name, value)
     scheme = urlsplit(value).scheme
     if scheme in ("", "http", "https", "s3"):
         return value.rstrip("/")
@@ -128,6 +123,12 @@ def _folder(name: str, value: str) -> Path:
     if "://" in value:
         raise SettingsError(f"{name} must be a folder of this machine, found {value!r}")
     return Path(value).expanduser()
+
+
+def _absolute(name: str, value: str) -> Path:
+    if not Path(value).is_absolute():
+        raise SettingsError(f"{name} must be an absolute path, found {value!r}")
+    return Path(value)
 
 
 def _positive(name: str, value: str) -> int:
@@ -150,4 +151,5 @@ _PARSERS = {
     "CPJUMP_CONNECTIONS": _positive,
     "CPJUMP_PLATES_PER_RUN": _positive,
     "CPJUMP_REFRESH_CRON": _cron,
+    "DAGSTER_HOME": _absolute,
 }

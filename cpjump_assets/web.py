@@ -21,10 +21,11 @@ from urllib.parse import parse_qs
 import dagster as dg
 
 from cpjump_assets.science.errors import SettingsError
-from cpjump_assets.settings import Settings, dagster_home_from_environment
+from cpjump_assets.settings import Settings
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 3000
+_CODE = "cpjump_assets.definitions"
 _STOP_SECONDS = 10
 _OPERATION_NAME = b"op"
 """The one query parameter that the UI sends with a POST: the name of the operation, for people who read logs."""
@@ -50,7 +51,7 @@ def prepare_home(settings: Settings) -> Path:
     SettingsError
         If the folder cannot be made.
     """
-    home = dagster_home_from_environment() or settings.dagster_home
+    home = settings.dagster_home
     try:
         home.mkdir(parents=True, exist_ok=True)
         if not (home / "dagster.yaml").exists():
@@ -73,13 +74,14 @@ def guard(app: App, *, port: int) -> App:
     Refused (403) are a foreign ``Host`` (a name that was rebound to this machine), a foreign ``Origin``, anything that
     the browser marks as cross-site, and every request that could change something unless it is a POST of JSON whose
     query string holds no query; GraphQL by GET is refused whole. A browser cannot send such a POST to another site
-    without asking first, and this server answers no such question.
+    without asking first, and this server answers no such question. No page may be framed by another, where a visitor
+    could be made to click in it.
     """
     own = {f"{name}:{port}" for name in (HOST, "localhost")}
 
     async def guarded(scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan" or _is_own(scope, own):
-            await app(scope, receive, send)
+            await app(scope, receive, _unframed(send))
         else:
             await _refuse(scope, send)
 
@@ -102,6 +104,17 @@ def _is_own(scope: Scope, own: set[str]) -> bool:
         and headers.get("content-type", "").partition(";")[0].strip() == "application/json"
         and headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
     )
+
+
+def _unframed(send: Any) -> Any:
+    """Forbid on every answer that it is shown inside of another page."""
+
+    async def sending(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"x-frame-options", b"DENY")]}
+        await send(message)
+
+    return sending
 
 
 async def _refuse(scope: Scope, send: Any) -> None:
@@ -129,9 +142,11 @@ def serve(settings: Settings, *, port: int = DEFAULT_PORT) -> None:
     from dagster._core.workspace.load_target import ModuleTarget
     from dagster_webserver.app import create_app_from_workspace_process_context
 
-    home = prepare_home(settings)
-    settings.export(dagster_home=home)  # the code servers are children that read the environment
-    target = ModuleTarget("cpjump_assets.definitions", attribute="defs", working_directory=None, location_name="cpjump")
+    settings.export()  # the code servers are children that read the environment
+    # Runs are launched with the name of the code location, so the daemon, which names it after the module, must agree.
+    target = ModuleTarget(_CODE, attribute=None, working_directory=str(Path.cwd()), location_name=_CODE)
+    # A closed terminal must end the daemon too, and uvicorn stops in order only on an interrupt or SIGTERM.
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     with (
         open_instance(settings) as instance,
         _daemon(),
@@ -149,7 +164,7 @@ def _daemon() -> Iterator[None]:
         "dagster._daemon",
         "run",
         "-m",
-        "cpjump_assets.definitions",
+        _CODE,
         "--log-level",
         "error",
     ]

@@ -67,6 +67,13 @@ def test_audit_of_a_sound_manifest_ends_with_0_and_of_a_leaking_one_with_1(
         (("split", STRATEGIES[0], "--out", "x.csv"), {"CPJUMP_REFERENCE": "/no/such/folder"}, "CPJUMP_REFERENCE"),
         (("refresh",), {"CPJUMP_CONNECTIONS": "many"}, "CPJUMP_CONNECTIONS must be a whole number"),
         (("refresh", "--plates", "BR00000000"), {}, "'BR00000000' is not a plate of CPJUMP1"),
+        (
+            ("refresh", "--plates", "BR00117010", "--batch", "2020_11_19_TimepointDay4"),
+            {},
+            "give one of them",
+        ),
+        (("refresh",), {"CPJUMP_REFRESH_CRON": "99 3 * * 1"}, "CPJUMP_REFRESH_CRON must be a cron expression"),
+        (("refresh",), {"DAGSTER_HOME": "relative"}, "DAGSTER_HOME must be an absolute path"),
         (("ui", "--demo", "/no/such/folder"), {}, "run `cpjump demo --folder /no/such/folder` first"),
         (("audit", "/no/such/manifest.csv"), {}, "does not exist"),
     ],

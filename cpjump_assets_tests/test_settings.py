@@ -25,6 +25,7 @@ def test_every_setting_survives_the_way_to_a_child_process() -> None:
         connections=3,
         plates_per_run=17,
         refresh_cron="1 2 3 4 5",
+        home=Path("/somewhere/home"),
     )
     assert Settings.from_environment(settings.to_environment()) == settings
     assert Settings.from_environment(Settings().to_environment()) == Settings()
@@ -32,6 +33,13 @@ def test_every_setting_survives_the_way_to_a_child_process() -> None:
 
 def test_an_empty_value_counts_as_unset_and_foreign_variables_are_left_alone() -> None:
     assert Settings.from_environment({"CPJUMP_CONNECTIONS": " ", "AWS_ENDPOINT_URL": "http://x"}) == Settings()
+
+
+@pytest.mark.parametrize("name", ["CPJUMP_S3_ENDPOINT", "CPJUMP_REFERENCE"])
+def test_an_address_with_a_password_is_refused_without_repeating_it(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} must be an address without user name") as error:
+        Settings.from_environment({name: "https://user:geheim@mirror.example/root"})
+    assert "geheim" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +54,7 @@ def test_an_empty_value_counts_as_unset_and_foreign_variables_are_left_alone() -
         ("CPJUMP_CONNECTIONS", "0"),
         ("CPJUMP_PLATES_PER_RUN", "-1"),
         ("CPJUMP_REFRESH_CRON", "weekly"),
+        ("DAGSTER_HOME", "relative/home"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_the_variable_and_the_value(name: str, value: str) -> None:

@@ -42,6 +42,26 @@ def _answer(
     return {"websocket.accept": 101, "websocket.close": 403}.get(first["type"]) or first["status"]
 
 
+def test_no_answer_may_be_framed() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]})
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost:3000")],
+    }
+    asyncio.run(guard(app, port=PORT)(scope, None, send))
+    assert sent[0]["headers"] == [(b"a", b"b"), (b"x-frame-options", b"DENY")]
+
+
 def test_pages_and_their_own_queries_pass() -> None:
     assert _answer(OWN) == 200
     assert _answer({"host": "localhost:3000"}, path="/assets/wells") == 200
