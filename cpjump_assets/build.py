@@ -10,6 +10,7 @@ import dagster as dg
 
 from cpjump_assets.orchestration import checks, jobs, schedules
 from cpjump_assets.orchestration.assets import all_assets
+from cpjump_assets.orchestration.refresh import RefreshRequest, refresh_job
 from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.science.errors import SettingsError
 from cpjump_assets.settings import Settings
@@ -31,9 +32,9 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
         If a setting of the environment cannot be used.
     """
     settings = Settings.from_environment() if settings is None else settings
-    refresh = jobs.refresh_job(
+    refresh = refresh_job(
         lambda name: definitions.resolve_job_def(name),
-        jobs.RefreshRequest(plates_per_run=settings.plates_per_run),
+        RefreshRequest(plates_per_run=settings.plates_per_run),
     )
     definitions = dg.Definitions(
         assets=all_assets,

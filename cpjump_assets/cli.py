@@ -96,7 +96,7 @@ def refresh(plates: str | None, batches: tuple[str, ...]) -> None:
       cpjump refresh --batch 2020_12_08_CPJUMP1_Bleaching
     """
     from cpjump_assets.build import build_defs
-    from cpjump_assets.orchestration.jobs import Refresh, RefreshError, RefreshRequest
+    from cpjump_assets.orchestration.refresh import Refresh, RefreshError, RefreshRequest
     from cpjump_assets.terminal import following
     from cpjump_assets.web import open_instance
 

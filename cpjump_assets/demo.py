@@ -16,7 +16,7 @@ import pandas as pd
 from cpjump_assets.build import build_defs
 from cpjump_assets.memory import PeakMemory
 from cpjump_assets.orchestration import tables
-from cpjump_assets.orchestration.jobs import Refresh, RefreshRequest
+from cpjump_assets.orchestration.refresh import Refresh, RefreshRequest
 from cpjump_assets.science.errors import StoreError
 from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.settings import Settings

@@ -58,7 +58,8 @@ def test_no_answer_may_be_framed() -> None:
         "query_string": b"",
         "headers": [(b"host", b"localhost:3000")],
     }
-    asyncio.run(guard(app, port=PORT)(scope, None, send))
+    own = {"headers": [(b"host", b"localhost:3000")]}
+    asyncio.run(guard(app, port=PORT)(scope | own, None, send))
     assert sent[0]["headers"] == [(b"a", b"b"), (b"x-frame-options", b"DENY")]
 
 

@@ -129,3 +129,8 @@ class _MultipartMd5:
         has_open_part = self._room < self._part_size or not self._closed
         sums = [*self._closed, self._open.digest()] if has_open_part else self._closed
         return f"{hashlib.md5(b''.join(sums), usedforsecurity=False).hexdigest()}-{len(sums)}"
+
+
+def object_version(etag: str, size: int) -> str:
+    """Give what changes when the content of an object does: ETag and size."""
+    return f"{etag}-{size}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cpjump_assets.gallery.client import connections_for, gallery_client
-from cpjump_assets.gallery.inventory import Inventory
+from cpjump_assets.gallery.inventory import Inventory, InventoryRow
 from cpjump_assets.gallery.layout import GalleryRoot
 from cpjump_assets.gallery.listing import GalleryObject, PlateListing, list_plates, simulated_marker
 from cpjump_assets.gallery.pull import PullReport, pull_objects
@@ -59,6 +59,20 @@ class Gallery:
     def origin(self) -> str:
         """Give the origin that tables carry: ``gallery``, or the text by which a simulated gallery says what it is."""
         return simulated_marker(self.client, self.root) or PUBLIC_ORIGIN
+
+    def hold(self, item: GalleryObject, folder: Path) -> InventoryRow:
+        """Make sure that an object is in the folder, verified, and give its record.
+
+        The record tells the version that is held, which is a newer one than was listed when the object changed since.
+
+        Raises
+        ------
+        GalleryError, StoreError
+            As ``pull``.
+        """
+        self.pull([item], folder)
+        with Inventory(folder) as inventory:
+            return inventory.rows([item.key])[item.key]
 
     def pull(self, objects: Iterable[GalleryObject], folder: Path) -> PullReport:
         """Bring objects into the gallery folder of a store, verified; raises as ``pull.pull_objects``."""

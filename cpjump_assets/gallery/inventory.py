@@ -13,7 +13,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any
 
-from cpjump_assets.gallery.etag import Verification
+from cpjump_assets.gallery.etag import Verification, object_version
 from cpjump_assets.science.errors import StoreError
 
 FILE_NAME = "inventory.sqlite"
@@ -56,6 +56,11 @@ class InventoryRow:
     sha256: str
     verification: Verification
     pulled_at: str
+
+    @property
+    def version(self) -> str:
+        """What changes when the content does, spelled as for a listed object."""
+        return object_version(self.etag, self.size)
 
 
 _COLUMNS = tuple(column.name for column in fields(InventoryRow))

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cpjump_assets.gallery.body import read_object
+from cpjump_assets.gallery.etag import object_version
 from cpjump_assets.gallery.failures import clear_errors, endpoint_name
 from cpjump_assets.gallery.layout import GalleryRoot
 from cpjump_assets.science.errors import GalleryError
@@ -44,7 +45,7 @@ class GalleryObject:
     @property
     def version(self) -> str:
         """What changes when the content does: ETag and size."""
-        return f"{self.etag}-{self.size}"
+        return object_version(self.etag, self.size)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ Belongs here: reading a stored table again and turning findings into check resul
 themselves (``science.leakage``, ``science.schemas``).
 
 Checks of the strategies are partitioned and their runs take one strategy at a time, because Dagster 1.13 records a
-partitioned check of a range run without its partition. Checks of the plates look at all plates in the store at once.
+partitioned check of a range run without its partition. Checks of the plates look at all stored plates of the main
+batch at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -81,6 +82,7 @@ def _manifest_check(name: str, description: str, *, blocking: bool) -> dg.AssetC
 
 @dg.multi_asset_check(
     name="manifest_promises",
+    can_subset=True,
     specs=[
         *(
             _manifest_check(
@@ -99,7 +101,8 @@ def manifest_promises(context: dg.AssetCheckExecutionContext, platform: Platform
 
     strategy = context.partition_key
     broken = {violation.rule: violation for violation in violations(*_manifest_and_wells(platform, strategy), strategy)}
-    for rule in (*(rule.name for rule in _PROMISED), *BLOCKING_RULES):
+    rules = (*(rule.name for rule in _PROMISED), *BLOCKING_RULES)
+    for rule in (rule for rule in rules if _is_asked(context, promise_check(rule))):
         promised = rule in PROMISES[strategy] or rule in BLOCKING_RULES
         violation = broken.get(rule)
         yield dg.AssetCheckResult(
@@ -120,6 +123,7 @@ def violation_metadata(violation: "Violation") -> dict[str, Any]:
 
 @dg.multi_asset_check(
     name="manifest_leakage",
+    can_subset=True,
     specs=[
         _manifest_check(
             rule.name, f"No group crosses subsets, promised or not. A group is {rule.description}.", blocking=False
@@ -135,12 +139,17 @@ def manifest_leakage(context: dg.AssetCheckExecutionContext, platform: Platform)
     manifest, layout, reagents = _manifest_and_wells(platform, strategy)
     table = audit(manifest, layout, reagents, strategy=strategy).set_index("rule")
     named_wells = leaking_wells_by_rule(manifest, layout, reagents)
-    for rule in (rule.name for rule in _WARNED_OF):
+    for rule in (rule.name for rule in _WARNED_OF if _is_asked(context, rule.name)):
         row = table.loc[rule]
         holds = row["groups_crossing"] == 0
         named = {} if holds else {"wells": markdown_table(named_wells[rule])}
         numbers = counts({name: row[name] for name in ("groups", "groups_crossing", "wells_crossing")})
         yield dg.AssetCheckResult(check_name=rule, passed=bool(holds), severity=_WARN, metadata={**numbers, **named})
+
+
+def _is_asked(context: dg.AssetCheckExecutionContext, check: str) -> bool:
+    """Tell whether a check takes part in the run; in the web UI each can be run alone."""
+    return dg.AssetCheckKey(tables.SPLIT_MANIFEST.asset_key, check) in context.selected_asset_check_keys
 
 
 def _manifest_and_wells(platform: Platform, strategy: str) -> tuple["pd.DataFrame", "pd.DataFrame", "pd.DataFrame"]:
@@ -168,8 +177,7 @@ def main_plates_pulled(platform: Platform) -> dg.AssetCheckResult:
 
 @dg.asset_check(
     asset=tables.AGGREGATED_PROFILES.asset_key,
-    description="All plates have the same features, in the same order; only then can they be put together.",
-    blocking=True,
+    description="All plates have the same features, in the same order; otherwise the batch cannot be put together.",
 )
 def same_features_on_every_plate(platform: Platform) -> dg.AssetCheckResult:
     """Compare the columns of the stored plates."""

@@ -18,7 +18,9 @@ from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
     DATA_VERSION_TAG,
+    NULL_EVENT_POINTER,
     get_input_data_version_tag,
+    get_input_event_pointer_tag,
 )
 
 # Output metadata with this key tells Dagster 1.13 that the step has recorded its own events. The name is internal to
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from cpjump_assets.science.schemas import TableSchema
     from cpjump_assets.storage.store import Provenance, Store, StoredTable
 
+_UNPARTITIONED = ""
 PLATE_WORKERS = 2
 """Plates made at once in a run: numpy and the Parquet and gzip codecs let go of the interpreter lock."""
 
@@ -55,7 +58,15 @@ def keep_table(
     partition: str | None = None,
     schema: "TableSchema | None" = None,
 ) -> dg.MaterializeResult:
-    """Write the table of an asset, or of one of its partitions, and describe it."""
+    """Write the table of an asset, or of one of its partitions, and describe it.
+
+    Raises
+    ------
+    BadTableError
+        If the table breaks its schema; the former one stays.
+    """
+    if schema is not None:
+        schema.check(made.frame, str(asset.key(partition)))
     stored = store.write(asset.key(partition), made.frame, provenance)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stored.digest),
@@ -119,7 +130,9 @@ def map_plates(
 
     failures: dict[str, CpjumpError] = {}
     remade = 0
-    with ThreadPoolExecutor(PLATE_WORKERS) as pool:
+    pointers = _EventPointers(context.instance)
+    pool = ThreadPoolExecutor(PLATE_WORKERS)
+    try:
         pending: dict[str, Future] = {plate: pool.submit(work, plate) for plate in plates}
         for plate, future in pending.items():
             try:
@@ -130,7 +143,11 @@ def map_plates(
                 continue
             remade += metadata is not None
             if recorded.get(plate) != stored.digest or metadata is not None:
-                context.log_event(_plate_event(asset, plate, stored, wanted.upstream, metadata or {}))
+                lineage = _lineage_tags(wanted.upstream, plate, pointers)
+                context.log_event(_plate_event(asset, plate, stored, lineage, metadata or {}))
+    finally:
+        # On an interrupt the plates that have not begun are given up.
+        pool.shutdown(cancel_futures=True)
     context.log.info(f"{asset.name}: {remade} plates made, {len(plates) - remade - len(failures)} unchanged")
     if failures:
         lines = [f"{plate}: {error}" for plate, error in failures.items()]
@@ -143,14 +160,48 @@ def _is_current(stored: "StoredTable", wanted: "Provenance", recorded: str | Non
     return stored.provenance == wanted and recorded in (None, stored.digest)
 
 
+class _EventPointers:
+    """The latest event of each upstream asset, by plate: Dagster compares them to tell whether a plate is stale."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._by_plate: dict[str, Mapping[str, int]] = {}
+
+    def of(self, asset: str, plate: str) -> int | None:
+        """Give the storage id of the event that made, or observed, what the plate is made from."""
+        if asset not in self._by_plate:
+            self._by_plate[asset] = self._latest(dg.AssetKey(asset))
+        latest = self._by_plate[asset]
+        return latest.get(plate, latest.get(_UNPARTITIONED))
+
+    def _latest(self, key: dg.AssetKey) -> Mapping[str, int]:
+        storage = self._instance.event_log_storage
+        for kind in (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION):
+            by_plate = storage.get_latest_storage_id_by_partition(key, kind)
+            if by_plate:
+                return by_plate
+        record = self._instance.get_latest_data_version_record(key)
+        return {} if record is None else {_UNPARTITIONED: record.storage_id}
+
+
+def _lineage_tags(upstream: Mapping[str, str], plate: str, pointers: _EventPointers) -> dict[str, str]:
+    """Say which version of each upstream asset was used, in the tags in which Dagster itself says it."""
+    tags = {}
+    for name, version in upstream.items():
+        key = dg.AssetKey(name)
+        tags[get_input_data_version_tag(key)] = version
+        tags[get_input_event_pointer_tag(key)] = str(pointers.of(name, plate) or NULL_EVENT_POINTER)
+    return tags
+
+
 def _plate_event(
-    asset: StoredAsset, plate: str, stored: "StoredTable", upstream: Mapping[str, str], metadata: Mapping[str, Any]
+    asset: StoredAsset, plate: str, stored: "StoredTable", lineage: Mapping[str, str], metadata: Mapping[str, Any]
 ) -> dg.AssetMaterialization:
     tags = {
         CODE_VERSION_TAG: asset.code_version,
         DATA_VERSION_TAG: stored.digest,
         DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
-        **{get_input_data_version_tag(dg.AssetKey(name)): version for name, version in upstream.items()},
+        **lineage,
     }
     return dg.AssetMaterialization(
         asset_key=asset.asset_key, partition=plate, metadata={**table_metadata(stored), **metadata}, tags=tags

@@ -4,8 +4,11 @@ Belongs here: what the assets and checks agree on about a table's place and vers
 (``science.schemas``), how a table is made (``assets``).
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 
@@ -67,16 +70,19 @@ def inputs_of(store: "Store", *keys: "TableKey") -> dict[str, "StoredTable"]:
     return {str(key): store.describe(key) for key in keys}
 
 
-def provenance_from(code_version: str, inputs: dict[str, "StoredTable"]) -> "Provenance":
+def provenance_from(
+    code_version: str, inputs: dict[str, "StoredTable"], *, configuration: object = None
+) -> "Provenance":
     """Give the provenance of a table made from other tables of the store.
 
-    The origin travels along: what was made from simulated data says so, however many steps later.
+    The origin travels along: what was made from simulated data says so, however many steps later. A configuration (a
+    dataclass) counts like an input: another one makes another table.
     """
     from cpjump_assets.storage.store import Provenance
 
     return Provenance(
         code_version=code_version,
-        inputs={name: table.digest for name, table in inputs.items()},
+        inputs={name: table.digest for name, table in inputs.items()} | _configuration_digest(configuration),
         origin=_common_origin(table.provenance.origin for table in inputs.values()),
     )
 
@@ -86,6 +92,13 @@ def provenance_of_reference(asset: StoredAsset, inputs: Mapping[str, str]) -> "P
     from cpjump_assets.storage.store import Provenance
 
     return Provenance(code_version=asset.code_version, inputs=inputs, origin=REFERENCE_ORIGIN)
+
+
+def _configuration_digest(configuration: Any) -> dict[str, str]:
+    if configuration is None:
+        return {}
+    content = json.dumps(asdict(configuration), sort_keys=True, default=sorted)  # the default serves sets
+    return {type(configuration).__name__: hashlib.sha256(content.encode()).hexdigest()}
 
 
 def _common_origin(origins: Iterable[str]) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 import dagster as dg
 
 from cpjump_assets.build import build_defs
-from cpjump_assets.orchestration.jobs import FinishedRun, PlannedRun, Refresh, RefreshError, RefreshRequest
 from cpjump_assets.orchestration.partitions import contiguous_ranges
+from cpjump_assets.orchestration.refresh import FinishedRun, PlannedRun, Refresh, RefreshError, RefreshRequest
 from cpjump_assets.orchestration.tables import StoredAsset
 from cpjump_assets.science.plates import MAIN_PLATES, PlateKey
 from cpjump_assets.settings import Settings

@@ -9,7 +9,7 @@ import pytest
 
 from cpjump_assets.build import build_defs
 from cpjump_assets.orchestration import tables
-from cpjump_assets.orchestration.jobs import PlannedRun, Refresh
+from cpjump_assets.orchestration.refresh import PlannedRun, Refresh
 from cpjump_assets.science.errors import SettingsError
 from cpjump_assets.web import open_instance
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, LAB_PLATES, Lab

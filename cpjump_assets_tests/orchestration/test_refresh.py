@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from cpjump_assets.orchestration import tables
-from cpjump_assets.orchestration.jobs import PlannedRun, RefreshRequest, refresh_plan
 from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges
+from cpjump_assets.orchestration.refresh import PlannedRun, RefreshRequest, refresh_plan
 from cpjump_assets.science.plates import MAIN_BATCH
 from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, LAB_PLATES, Lab, simulated_lab

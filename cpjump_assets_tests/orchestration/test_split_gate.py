@@ -5,7 +5,7 @@ import pytest
 
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.checks import promise_check
-from cpjump_assets.orchestration.jobs import FinishedRun
+from cpjump_assets.orchestration.refresh import FinishedRun
 from cpjump_assets.science import splits
 from cpjump_assets.science.leakage_rules import PROMISES
 from cpjump_assets.science.strategies import CELLCLIP, GENE_COMPOUND, REPRESENTATION, STRATEGIES

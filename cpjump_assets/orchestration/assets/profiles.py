@@ -3,6 +3,7 @@
 Belongs here: loading, calling science, storing. Does not belong here: the rules of normalization and selection.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -16,9 +17,11 @@ from cpjump_assets.orchestration.recording import Made, PlateInput, keep_table, 
 from cpjump_assets.orchestration.resources import Platform
 
 if TYPE_CHECKING:
+    from cpjump_assets.gallery.gallery import Gallery
+    from cpjump_assets.gallery.inventory import InventoryRow
     from cpjump_assets.science.features import Profiles
     from cpjump_assets.science.normalize import NormalizeConfig
-    from cpjump_assets.storage.store import Store
+    from cpjump_assets.storage.store import Store, StoredTable
 
 _COMMON: dict[str, Any] = {"group_name": "profiles", "owners": ["team:cpjump"], "kinds": {"parquet"}}
 _PLATES: dict[str, Any] = {
@@ -48,29 +51,42 @@ def aggregated_profiles(context: dg.AssetExecutionContext, platform: Platform) -
     store, gallery = platform.store, platform.gallery
     listed = gallery.list_plates([PlateKey.parse(key) for key in context.partition_keys])
     objects = {str(plate): listing.profile for plate, listing in listed.items()}
-    absent = [plate for plate, item in objects.items() if item is None]
-    if absent:
-        raise GalleryError(f"{gallery.root} holds no aggregated profile of {', '.join(absent)}")
-    report = gallery.pull(objects.values(), store.gallery_folder)
-    context.log.info(
-        f"pulled {len(report.pulled)} objects, {report.bytes:,} bytes in {report.seconds:.1f} s; "
-        f"{report.skipped} unchanged, {report.retries} retries, {len(report.unverified)} unverified"
-    )
+    _pull_ahead(context, gallery, [item for item in objects.values() if item is not None], store.gallery_folder)
     origin = gallery.origin()
+    held: dict[str, InventoryRow] = {}
 
     def source(plate: str) -> PlateInput:
-        version = objects[plate].version
+        item = objects[plate]
+        if item is None:
+            raise GalleryError(f"{gallery.root} holds no aggregated profile of this plate")
+        held[plate] = gallery.hold(item, store.gallery_folder)
+        version = held[plate].version
         return PlateInput(
             Provenance(tables.AGGREGATED_PROFILES.code_version, {"gallery_profiles": version}, origin),
             upstream={"gallery_profiles": version},
         )
 
     def make(plate: str) -> Made:
-        item = objects[plate]
-        frame = read_profile_csv(store.gallery_folder / safe_relative_path(item.key), PlateKey.parse(plate))
-        return Made(frame, {"gallery key": item.key, "etag": item.etag})
+        row = held[plate]
+        frame = read_profile_csv(store.gallery_folder / safe_relative_path(row.key), PlateKey.parse(plate))
+        return Made(frame, {"gallery key": row.key, "etag": row.etag, "verification": str(row.verification)})
 
     return map_plates(context, store, tables.AGGREGATED_PROFILES, source=source, make=make)
+
+
+def _pull_ahead(context: dg.AssetExecutionContext, gallery: "Gallery", objects: list, folder: Path) -> None:
+    """Pull all plates at once, which is faster than one by one; what fails here fails again for its own plate alone."""
+    from cpjump_assets.science.errors import GalleryError
+
+    try:
+        report = gallery.pull(objects, folder)
+    except GalleryError as error:
+        context.log.warning(f"pulling all plates at once stopped, going on plate by plate: {error}")
+        return
+    context.log.info(
+        f"pulled {len(report.pulled)} objects, {report.bytes:,} bytes in {report.seconds:.1f} s; "
+        f"{report.skipped} unchanged, {report.retries} retries, {len(report.unverified)} unverified"
+    )
 
 
 @dg.asset(**_PLATES, deps=[aggregated_profiles, wells], code_version=tables.ANNOTATED_PROFILES.code_version)
@@ -80,8 +96,9 @@ def annotated_profiles(context: dg.AssetExecutionContext, platform: Platform) ->
     from cpjump_assets.science.plates import PlateKey
 
     store = platform.store
-    layout = store.read(tables.WELLS.key())
+    # Described before it is read: if it is replaced in between, the plates count as outdated and are made again.
     layout_version = store.describe(tables.WELLS.key())
+    layout = store.read(tables.WELLS.key())
 
     def make(plate: str) -> Made:
         profile = store.read(tables.AGGREGATED_PROFILES.key(plate))
@@ -136,14 +153,17 @@ def _normalize_plates(
         return Made(normalized.profiles.to_frame(), summary)
 
     def source(plate: str) -> PlateInput:
-        return _plate_input(asset, {"annotated_profiles": store.describe(tables.ANNOTATED_PROFILES.key(plate))})
+        inputs = {"annotated_profiles": store.describe(tables.ANNOTATED_PROFILES.key(plate))}
+        return _plate_input(asset, inputs, configuration=config)
 
     return map_plates(context, store, asset, source=source, make=make)
 
 
-def _plate_input(asset: tables.StoredAsset, inputs: dict[str, Any]) -> PlateInput:
-    provenance = tables.provenance_from(asset.code_version, inputs)
-    return PlateInput(provenance, upstream=provenance.inputs)
+def _plate_input(
+    asset: tables.StoredAsset, inputs: dict[str, "StoredTable"], *, configuration: object = None
+) -> PlateInput:
+    provenance = tables.provenance_from(asset.code_version, inputs, configuration=configuration)
+    return PlateInput(provenance, upstream={name: table.digest for name, table in inputs.items()})
 
 
 @dg.asset(
@@ -161,7 +181,9 @@ def feature_selection(platform: Platform) -> dg.MaterializeResult:
 
     store = platform.store
     keys = _stored_plates(store)
-    provenance = tables.provenance_from(tables.FEATURE_SELECTION.code_version, tables.inputs_of(store, *keys))
+    provenance = tables.provenance_from(
+        tables.FEATURE_SELECTION.code_version, tables.inputs_of(store, *keys), configuration=PAPER_2024
+    )
     selection = select_features(_batch(store, keys), PAPER_2024)
     verdicts = selection["dropped_by"].fillna("kept").value_counts().rename_axis("rule").reset_index(name="features")
     shown = {

@@ -1,0 +1,299 @@
+"""A refresh: the one order in which the jobs are run, and its execution.
+
+Belongs here: the plan, what may be asked for, and running it in this process. Does not belong here: which assets a job
+makes (``jobs``), when a refresh is started (``schedules``, the command line).
+
+Dagster refuses one job over two partition definitions, so a refresh is a sequence of runs that share a tag.
+``refresh_plan`` states the order; the command line, the ``refresh`` job, the schedule and the tests all run that plan.
+Plates whose objects did not change are neither pulled nor normalized again; the tables over all plates, which are
+cheap, are made again each time, and come out equal where nothing changed.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+
+from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges
+from cpjump_assets.orchestration.resources import Platform
+from cpjump_assets.science.errors import CpjumpError
+from cpjump_assets.science.plates import MAIN_BATCH, PlateKey
+from cpjump_assets.science.strategies import STRATEGIES
+from cpjump_assets.storage.atomic import sweep_abandoned
+from cpjump_assets.storage.lock import exclusive
+
+REFRESH_TAG = "cpjump/refresh"
+REFRESHED_STORE_TAG = "cpjump/refreshed_store"
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a refresh.
+
+    Attributes
+    ----------
+    job
+        Name of the job.
+    title
+        What a person reads while it runs.
+    partition
+        Partition key, for a job that takes one.
+    plate_range
+        First and last plate key, for a job over a range of plates.
+    assets
+        The assets of the job to make, with their checks; none means all.
+    required
+        Whether the refresh stops when the run fails; the strategies do not stop each other.
+    """
+
+    job: str
+    title: str
+    partition: str | None = None
+    plate_range: tuple[str, str] | None = None
+    assets: tuple[str, ...] = ()
+    required: bool = True
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Give the run tags that select the partition or the plate range."""
+        if self.plate_range is not None:
+            first, last = self.plate_range
+            return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+        return {} if self.partition is None else {"dagster/partition": self.partition}
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run of a refresh, with what came of it."""
+
+    planned: PlannedRun
+    run_id: str
+    success: bool
+    errors: Sequence[str] = field(default_factory=tuple)
+
+
+class RefreshError(CpjumpError):
+    """A run that the rest of the refresh needs, or the run of a strategy, failed."""
+
+
+OBSERVE_REFERENCE = PlannedRun("observe_reference", "observe the reference tables")
+OBSERVE_GALLERY = PlannedRun("observe_gallery", "list the gallery", plate_range=(PLATE_KEYS[0], PLATE_KEYS[-1]))
+
+
+@dataclass(frozen=True)
+class RefreshRequest:
+    """What a refresh is asked for.
+
+    Attributes
+    ----------
+    plates
+        Plate keys; empty means all that the gallery holds of ``batches``.
+    batches
+        Batches to take the plates from.
+    plates_per_run
+        Largest number of plates in one run; None puts neighbours of the plate list in one run.
+    """
+
+    plates: tuple[str, ...] = ()
+    batches: tuple[str, ...] = (MAIN_BATCH,)
+    plates_per_run: int | None = None
+
+    def choose(self, held: Collection[str]) -> list[str]:
+        """Choose among the plates that the gallery holds.
+
+        Raises
+        ------
+        RefreshError
+            If a plate that was asked for is not there, or none is.
+        """
+        absent = [key for key in self.plates if key not in held]
+        if absent:
+            raise RefreshError(f"the gallery does not hold the aggregated profile of {', '.join(absent)}")
+        chosen = list(self.plates) or [key for key in held if PlateKey.parse(key).batch in self.batches]
+        if not chosen:
+            raise RefreshError(f"the gallery holds no plate of {', '.join(self.batches)}; is CPJUMP_GALLERY right?")
+        return sorted(chosen, key=PLATE_KEYS.index)
+
+
+def refresh_plan(plate_keys: Sequence[str], *, plates_per_run: int | None = None) -> list[PlannedRun]:
+    """Give the runs that make everything, in their order, once the sources have been observed.
+
+    Parameters
+    ----------
+    plate_keys
+        Plates to pull and normalize; those of other batches than the main one do not enter the batch tables.
+    plates_per_run
+        Largest number of plates in one run; None puts neighbours of the plate list in one run.
+    """
+    ranges = contiguous_ranges(list(plate_keys), at_most=plates_per_run)
+    return [
+        PlannedRun("metadata", "plates, reagents, wells"),
+        *(PlannedRun("profiles", "pull, annotate, normalize", plate_range=span) for span in ranges),
+        PlannedRun("batch", "select features, score all wells"),
+        *(PlannedRun("strategy", f"split {name}", partition=name, required=False) for name in STRATEGIES),
+        PlannedRun("comparison", "compare with the published figures"),
+    ]
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """Executes a refresh, one run after the other, in this process.
+
+    Parameters
+    ----------
+    resolve
+        Gives the executable job of a name.
+    instance
+        Where runs and events are recorded.
+    store_folder
+        The store; one refresh at a time writes there.
+    identifier
+        Value of the tag that all runs of this refresh share.
+    """
+
+    resolve: Callable[[str], dg.JobDefinition]
+    instance: dg.DagsterInstance
+    store_folder: Path
+    identifier: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+
+    def run(self, request: RefreshRequest) -> Iterator[FinishedRun]:
+        """Observe the sources, then make everything that was asked for; give each run as it ends.
+
+        Raises
+        ------
+        RefreshError
+            If a required run failed, at once; if another one failed, when the plan is done.
+        StoreError
+            If another refresh is at work on the store.
+        """
+        with exclusive(self.store_folder / "refresh.lock", busy="another refresh is at work on this store"):
+            self._close_abandoned_runs()
+            sweep_abandoned(self.store_folder)
+            yield from self.follow([OBSERVE_REFERENCE])
+            observed = yield from self.follow([OBSERVE_GALLERY])
+            chosen = request.choose(self._plates_observed_in(observed))
+            yield from self.follow(refresh_plan(chosen, plates_per_run=request.plates_per_run))
+
+    def follow(self, plan: Sequence[PlannedRun]) -> Generator[FinishedRun, None, str]:
+        """Execute a plan, giving each run as it ends and at last the identifier of the last run.
+
+        Raises
+        ------
+        RefreshError
+            As ``run``.
+        """
+        failed: list[FinishedRun] = []
+        finished = None
+        for planned in plan:
+            finished = self.execute(planned)
+            yield finished
+            if not finished.success:
+                failed.append(finished)
+                if planned.required:
+                    break
+        if failed:
+            raise RefreshError("; ".join(f"{run.planned.title}: {' '.join(run.errors)}" for run in failed))
+        return finished.run_id if finished else ""
+
+    def _close_abandoned_runs(self) -> None:
+        """Mark as failed what a killed refresh of this store left open; the lock says that nobody works on it."""
+        unfinished = dg.RunsFilter(
+            statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING],
+            tags={REFRESHED_STORE_TAG: self._store_digest},
+        )
+        for run in self.instance.get_runs(filters=unfinished):
+            self.instance.report_run_failed(run, "the process that executed this run ended before it did")
+
+    @property
+    def _store_digest(self) -> str:
+        # Runs of several stores may share an instance; a tag should not show where they lie.
+        return hashlib.sha256(str(self.store_folder.resolve()).encode()).hexdigest()[:16]
+
+    def _plates_observed_in(self, run_id: str) -> list[str]:
+        records = self.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION).records
+        return [record.partition_key for record in records if record.partition_key]
+
+    def execute(self, planned: PlannedRun) -> FinishedRun:
+        """Execute one run; whether it succeeded is in the result.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the run was interrupted: Dagster records that as a failed step, and would let the next run begin.
+        """
+        result = self.resolve(planned.job).execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(name) for name in planned.assets] or None,
+            tags={REFRESH_TAG: self.identifier, REFRESHED_STORE_TAG: self._store_digest, **planned.tags},
+            run_config=_QUIET,
+            raise_on_error=False,
+        )
+        if any(_was_interrupted(event) for event in result.get_step_failure_events()):
+            raise KeyboardInterrupt
+        errors = [_reason(event) for event in result.get_step_failure_events()] + _broken_checks(result)
+        return FinishedRun(planned, result.run_id, result.success, () if result.success else tuple(errors))
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+
+
+def _broken_checks(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Say of each failed check that is an error what it found; Dagster's own message only names it."""
+    return [
+        f"check {found.check_name} of {found.asset_key.to_user_string()} failed: "
+        + ", ".join(f"{name} {value.value}".replace("\n", " ") for name, value in found.metadata.items())
+        for found in result.get_asset_check_evaluations()
+        if not found.passed and found.severity is dg.AssetCheckSeverity.ERROR
+    ]
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    """Give the error that the asset raised, without Dagster's wrapping around it and without what caused it."""
+    data = event.step_failure_data
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error is not None and error.cause is not None and (error.cls_name or "").startswith("Dagster"):
+        error = error.cause
+    if error is None:
+        return f"{event.step_key} failed"
+    # Dagster puts the class in front of the message; the message alone was written for a person.
+    return error.message.partition(f"{error.cls_name}: ")[2].strip() or f"{event.step_key}: {error.message.strip()}"
+
+
+def refresh_job(resolve: Callable[[str], dg.JobDefinition], request: RefreshRequest) -> dg.JobDefinition:
+    """Make the job that runs a whole refresh, for the web UI and the schedule.
+
+    Parameters
+    ----------
+    resolve
+        Gives the executable job of a name; called when the job runs.
+    request
+        What the job refreshes.
+    """
+
+    @dg.op(description="Runs the jobs of a refresh in their order, each as a run of its own.")
+    def run_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
+        folder = Path(platform.store_folder)
+        refresh = Refresh(resolve, context.instance, folder, identifier=context.run_id[:8])
+        for finished in refresh.run(request):
+            context.log.info(
+                f"{finished.planned.title}: {'done' if finished.success else 'failed'}, run {finished.run_id}"
+            )
+
+    @dg.job(
+        name="refresh",
+        description="Everything, in order; plates that did not change are not made again.",
+        executor_def=dg.in_process_executor,
+    )
+    def refresh() -> None:
+        run_refresh()
+
+    return refresh
