@@ -163,7 +163,8 @@ def split(strategy: str, out: Path) -> None:
 
 @main.command()
 @click.argument("manifest", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def audit(manifest: Path) -> None:
+@click.option("--subset-column", help="Column that names the subset, where several could.")
+def audit(manifest: Path, subset_column: str | None) -> None:
     """Audit any manifest of CPJUMP1 wells for leakage; exit with 1 when wells cross subsets.
 
     MANIFEST is a CSV file with Metadata_Plate, Metadata_Well and a column that names the subset.
@@ -179,7 +180,9 @@ def audit(manifest: Path) -> None:
 
     frame = read_user_csv(manifest)
     metadata = load_metadata(_reference())
-    table = audit_foreign_manifest(frame, metadata.wells, metadata.perturbations, name=manifest.name)
+    table = audit_foreign_manifest(
+        frame, metadata.wells, metadata.perturbations, name=manifest.name, subset_column=subset_column
+    )
     audit_table(table, title=f"leakage audit of {manifest.name}")
     crossing = table.loc[table["rule"] == "well", "groups_crossing"].sum()
     sys.exit(FOUND if crossing else 0)

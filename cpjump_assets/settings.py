@@ -5,6 +5,7 @@ what is done with a setting. Parsing is pure: nothing is opened, listed or creat
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ DEFAULT_REFERENCE = (
     "https://raw.githubusercontent.com/jump-cellpainting/2024_Chandrasekaran_NatureMethods_CPJUMP1/"
     "1b9544738ddb98d8da1916c18067da52ac8c2ed7"
 )
+
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,9 @@ def _refuse_credentials(name: str, value: str) -> None:
 
 
 def _s3_url(name: str, value: str) -> str:
+    _refuse_credentials(name, value)
     url = urlsplit(value)
-    if url.scheme != "s3" or not url.netloc:
+    if url.scheme != "s3" or not _BUCKET.fullmatch(url.netloc):
         raise SettingsError(f"{name} must be s3://bucket/prefix, found {value!r}")
     return value.rstrip("/")
 
@@ -106,7 +111,7 @@ def _s3_url(name: str, value: str) -> str:
 def _endpoint(name: str, value: str) -> str:
     _refuse_credentials(name, value)
     url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.netloc:
+    if url.scheme not in ("http", "https") or not url.netloc or not _has_possible_port(value):
         raise SettingsError(f"{name} must be http://host[:port] or https://host[:port], found {value!r}")
     return value.rstrip("/")
 
@@ -123,6 +128,13 @@ def _folder(name: str, value: str) -> Path:
     if "://" in value:
         raise SettingsError(f"{name} must be a folder of this machine, found {value!r}")
     return Path(value).expanduser()
+
+
+def _has_possible_port(value: str) -> bool:
+    try:
+        return urlsplit(value).port != 0
+    except ValueError:
+        return False
 
 
 def _absolute(name: str, value: str) -> Path:

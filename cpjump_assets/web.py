@@ -10,6 +10,7 @@ that posts to ``/graphql?query=...`` is enough. The guard lets through only what
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
@@ -136,6 +137,11 @@ def serve(settings: Settings, *, port: int = DEFAULT_PORT) -> None:
         What the code location is loaded with.
     port
         TCP port.
+
+    Raises
+    ------
+    SettingsError
+        If the port is taken, or the Dagster home cannot be made.
     """
     import uvicorn
     from dagster._core.workspace.context import WorkspaceProcessContext
@@ -145,7 +151,9 @@ def serve(settings: Settings, *, port: int = DEFAULT_PORT) -> None:
     settings.export()  # the code servers are children that read the environment
     # Runs are launched with the name of the code location, so the daemon, which names it after the module, must agree.
     target = ModuleTarget(_CODE, attribute=None, working_directory=str(Path.cwd()), location_name=_CODE)
-    # A closed terminal must end the daemon too, and uvicorn stops in order only on an interrupt or SIGTERM.
+    _require_free(port)
+    # Whatever ends the server must end the daemon too: uvicorn stops in order on SIGTERM and then raises it again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     with (
         open_instance(settings) as instance,
@@ -154,6 +162,17 @@ def serve(settings: Settings, *, port: int = DEFAULT_PORT) -> None:
     ):
         app = guard(create_app_from_workspace_process_context(workspace), port=port)
         uvicorn.run(app, host=HOST, port=port, log_level="warning")
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise SettingsError(
+                f"port {port} of {HOST} cannot be used: {error.strerror}; choose one by --port"
+            ) from error
 
 
 @contextmanager

@@ -14,7 +14,9 @@ from cpjump_assets.simulate.config import Size
 PLATES = MAIN_PLATES[:4]
 
 
-def test_the_demo_makes_everything_and_finds_what_was_planted(tmp_path: Path) -> None:
+def test_the_demo_makes_everything_and_finds_what_was_planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The user's own instance must not learn of simulated data.
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "own"))
     stages: list[tuple[str, bool]] = []
     plan = demo.DemoPlan(folder=tmp_path / "demo", size=Size("tiny", n_features=60, plates=PLATES))
     outcome = demo.run(plan, on_stage=lambda title, success: stages.append((title, success)))
@@ -28,6 +30,8 @@ def test_the_demo_makes_everything_and_finds_what_was_planted(tmp_path: Path) ->
     assert share["strong"] > 0.9
     assert share["inactive"] < 0.05
     assert outcome.peak_bytes > 100e6
+    assert (tmp_path / "demo" / "store" / "dagster_home" / "dagster.yaml").is_file()
+    assert not (tmp_path / "own").exists()
     with demo.served(tmp_path / "demo") as settings:
         assert settings.store == tmp_path / "demo" / "store"
         assert Path(settings.reference).is_dir()

@@ -47,6 +47,8 @@ def test_an_address_with_a_password_is_refused_without_repeating_it(name: str) -
     [
         ("CPJUMP_GALLERY", "https://cellpainting-gallery"),
         ("CPJUMP_GALLERY", "s3://"),
+        ("CPJUMP_GALLERY", "s3://Bad_Bucket!/root"),
+        ("CPJUMP_S3_ENDPOINT", "http://127.0.0.1:99999"),
         ("CPJUMP_S3_ENDPOINT", "127.0.0.1:9000"),
         ("CPJUMP_REFERENCE", "ftp://somewhere"),
         ("CPJUMP_STORE", "s3://bucket/prefix"),

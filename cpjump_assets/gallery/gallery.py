@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from cpjump_assets.gallery.client import connections_for, gallery_client
 from cpjump_assets.gallery.inventory import Inventory, InventoryRow
-from cpjump_assets.gallery.layout import GalleryRoot
+from cpjump_assets.gallery.layout import GalleryRoot, safe_relative_path
 from cpjump_assets.gallery.listing import GalleryObject, PlateListing, list_plates, simulated_marker
 from cpjump_assets.gallery.pull import PullReport, pull_objects
 from cpjump_assets.science.plates import PlateKey
+from cpjump_assets.storage.store import file_digest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -70,6 +71,14 @@ class Gallery:
         GalleryError, StoreError
             As ``pull``.
         """
+        row = self._pulled(item, folder)
+        path = folder / safe_relative_path(item.key)
+        if file_digest(path) != row.sha256:
+            path.unlink()  # altered since it was pulled, at the same size
+            row = self._pulled(item, folder)
+        return row
+
+    def _pulled(self, item: GalleryObject, folder: Path) -> InventoryRow:
         self.pull([item], folder)
         with Inventory(folder) as inventory:
             return inventory.rows([item.key])[item.key]

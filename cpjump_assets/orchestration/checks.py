@@ -16,6 +16,7 @@ import dagster as dg
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.display import counts, markdown_table
 from cpjump_assets.orchestration.partitions import MAIN_PLATE_KEYS, strategies
+from cpjump_assets.orchestration.recording import recorded_versions
 from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.orchestration.tables import StoredAsset
 from cpjump_assets.science.feature_selection import FEATURE_SELECTION
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from cpjump_assets.science.leakage import Violation
     from cpjump_assets.science.schemas import TableSchema
+    from cpjump_assets.storage.store import Store
 
 _ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
@@ -111,6 +113,24 @@ def manifest_promises(context: dg.AssetCheckExecutionContext, platform: Platform
             severity=_ERROR,
             metadata={"promised": promised, **({} if violation is None else violation_metadata(violation))},
         )
+
+
+@dg.asset_check(
+    asset=tables.SPLIT_MANIFEST.asset_key,
+    description="The stored file is the one that was recorded when the manifest was made: nobody altered it since.",
+    blocking=True,
+    partitions_def=strategies,
+)
+def manifest_as_recorded(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
+    """Compare the digest of the file with the data version on record."""
+    altered = is_altered(context.instance, platform.store, context.partition_key)
+    return dg.AssetCheckResult(passed=not altered, severity=_ERROR)
+
+
+def is_altered(instance: dg.DagsterInstance, store: "Store", strategy: str) -> bool:
+    """Tell whether the stored manifest differs from the recorded one; an instance without a record cannot tell."""
+    recorded = recorded_versions(instance, tables.SPLIT_MANIFEST, [strategy]).get(strategy)
+    return recorded not in (None, store.describe(tables.SPLIT_MANIFEST.key(strategy)).digest)
 
 
 def violation_metadata(violation: "Violation") -> dict[str, Any]:
@@ -293,6 +313,7 @@ all_checks: list[Callable[..., Any]] = [
     *(schema_check(asset, schema, partitions_def) for asset, schema, partitions_def in _SCHEMAS),
     manifest_promises,
     manifest_leakage,
+    manifest_as_recorded,
     main_plates_pulled,
     same_features_on_every_plate,
     no_feature_lost_to_missing_values,

@@ -28,7 +28,7 @@ from dagster._core.definitions.data_version import (
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as PLATES_RECORDED
 
 from cpjump_assets.orchestration.display import table_metadata
-from cpjump_assets.orchestration.tables import StoredAsset
+from cpjump_assets.orchestration.tables import REFRESH_TAG, StoredAsset
 from cpjump_assets.science.errors import CpjumpError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def map_plates(
         If a plate failed.
     """
     plates = list(context.partition_keys)
-    recorded = _recorded_versions(context, asset, plates)
+    recorded = recorded_versions(context.instance, asset, plates)
 
     def work(plate: str) -> tuple[PlateInput, "StoredTable", Mapping[str, Any] | None]:
         wanted = source(plate)
@@ -142,7 +142,8 @@ def map_plates(
                 context.log.error(f"{asset.name} of plate {plate}: {error}")
                 continue
             remade += metadata is not None
-            if recorded.get(plate) != stored.digest or metadata is not None:
+            # A run that somebody launched for these plates must show each; a refresh shows what it made.
+            if recorded.get(plate) != stored.digest or metadata is not None or REFRESH_TAG not in context.run.tags:
                 lineage = _lineage_tags(wanted.upstream, plate, pointers)
                 context.log_event(_plate_event(asset, plate, stored, lineage, metadata or {}))
     finally:
@@ -208,13 +209,13 @@ def _plate_event(
     )
 
 
-def _recorded_versions(context: dg.AssetExecutionContext, asset: StoredAsset, plates: list[str]) -> dict[str, str]:
-    """Give the data version that the instance has on record for each plate that was ever made."""
-    storage = context.instance.event_log_storage
+def recorded_versions(instance: dg.DagsterInstance, asset: StoredAsset, partitions: list[str]) -> dict[str, str]:
+    """Give the data version that the instance has on record for each partition that was ever made."""
+    storage = instance.event_log_storage
     tags = storage.get_latest_tags_by_partition(
         asset.asset_key,
         event_type=dg.DagsterEventType.ASSET_MATERIALIZATION,
         tag_keys=[DATA_VERSION_TAG],
-        asset_partitions=plates,
+        asset_partitions=partitions,
     )
     return {plate: found[DATA_VERSION_TAG] for plate, found in tags.items() if DATA_VERSION_TAG in found}

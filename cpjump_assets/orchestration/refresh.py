@@ -19,13 +19,13 @@ import dagster as dg
 
 from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges
 from cpjump_assets.orchestration.resources import Platform
+from cpjump_assets.orchestration.tables import REFRESH_TAG
 from cpjump_assets.science.errors import CpjumpError
 from cpjump_assets.science.plates import MAIN_BATCH, PlateKey
 from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.storage.atomic import sweep_abandoned
 from cpjump_assets.storage.lock import exclusive
 
-REFRESH_TAG = "cpjump/refresh"
 REFRESHED_STORE_TAG = "cpjump/refreshed_store"
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -109,14 +109,15 @@ class RefreshRequest:
         Raises
         ------
         RefreshError
-            If a plate that was asked for is not there, or none is.
+            If a plate that was asked for is not there, or no plate of a batch that was asked for.
         """
         absent = [key for key in self.plates if key not in held]
         if absent:
             raise RefreshError(f"the gallery does not hold the aggregated profile of {', '.join(absent)}")
+        for batch in self.batches:
+            if not self.plates and not any(PlateKey.parse(key).batch == batch for key in held):
+                raise RefreshError(f"the gallery holds no plate of {batch}; is CPJUMP_GALLERY right?")
         chosen = list(self.plates) or [key for key in held if PlateKey.parse(key).batch in self.batches]
-        if not chosen:
-            raise RefreshError(f"the gallery holds no plate of {', '.join(self.batches)}; is CPJUMP_GALLERY right?")
         return sorted(chosen, key=PLATE_KEYS.index)
 
 

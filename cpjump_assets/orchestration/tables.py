@@ -55,6 +55,9 @@ BENCHMARK_CLASSES = StoredAsset("benchmark", "benchmark_classes", "1")
 BENCHMARK_SCORES = StoredAsset("benchmark", "benchmark_scores", "1")
 PUBLISHED_COMPARISON = StoredAsset("benchmark", "published_comparison", "1")
 
+REFRESH_TAG = "cpjump/refresh"
+"""Run tag that all runs of one refresh share."""
+
 REFERENCE_ORIGIN = "reference tables"
 _AND = " + "
 

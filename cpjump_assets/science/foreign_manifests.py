@@ -59,7 +59,8 @@ def audit_foreign_manifest(
     ----------
     frame
         ``Metadata_Plate``, ``Metadata_Well`` and a subset column, as strings; one row or more per well. Rows without a
-        subset are left out, and counted in the note of the rule ``well``.
+        subset are left out, and counted in the note of the rule ``well``. Case and outer spaces of a subset do not
+        count.
     wells
         ``WELLS``.
     perturbations
@@ -77,13 +78,17 @@ def audit_foreign_manifest(
     Raises
     ------
     BadTableError
-        If there is no subset column or more than one, a value is missing, or a plate or well is not of CPJUMP1; up to
-        five are named.
+        If there is no subset column or more than one, no row has a subset, a plate or well is missing, or is not of
+        CPJUMP1; up to five are named.
     """
     column = subset_column or _find_subset_column(frame, name)
     _schema(column).check_values(frame, name)
     assigned = frame[frame[column].notna()]
-    assignment = assigned[_KEY].assign(subset=assigned[column].astype(STRING)).drop_duplicates()
+    if assigned.empty:
+        raise BadTableError(f"{name}: column {column} names a subset in no row")
+    # "Train" and " train" are what people mean by train; two spellings must not look like two subsets.
+    subset = assigned[column].astype(STRING).str.strip().str.lower()
+    assignment = assigned[_KEY].assign(subset=subset).drop_duplicates()
     _require_known_wells(assignment, wells, name)
     held_out = sorted(set(assignment["subset"]).difference(TRAIN_NAMES))
     rules = (*RULES, *map(target_list_rule, held_out))

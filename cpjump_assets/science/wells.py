@@ -186,6 +186,13 @@ def _with_official(table: pd.DataFrame, official: pd.DataFrame) -> pd.DataFrame:
         require_agreement(
             described, column, f"{column}_official", key=_WELL_KEY, source="plate map", other=OFFICIAL_FILE
         )
+    described_plates = set(theirs["Metadata_Plate"])
+    absent = sorted(set(table.loc[table["Metadata_is_primary"], "Metadata_Plate"]) - described_plates)
+    if absent:
+        raise BadTableError(
+            f"{OFFICIAL_FILE}: expected wells of every primary plate, found none of {len(absent)} plates, among them "
+            f"{', '.join(absent[:5])}: is the file whole?"
+        )
     return joined.assign(Metadata_in_official_table=joined["_from"] == "both")
 
 

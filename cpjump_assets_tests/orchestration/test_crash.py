@@ -17,7 +17,8 @@ from cpjump_assets.simulate.writer import simulate_gallery
 from cpjump_assets_tests.orchestration.lab import Lab
 
 # Enough plates that the kill falls into the plate loop, and not behind it.
-PLATES = MAIN_PLATES[4:24]
+PLATES = MAIN_PLATES[:40]
+STORED_BEFORE_THE_KILL = 12
 DEADLINE = 120.0
 
 
@@ -28,7 +29,7 @@ def _kill_in_the_plate_loop(lab: Lab, folder: Path) -> None:
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     started = time.monotonic()
     while time.monotonic() - started < DEADLINE:
-        if folder.is_dir() and len(list(folder.glob("*.parquet"))) >= 3:
+        if folder.is_dir() and len(list(folder.glob("*.parquet"))) >= STORED_BEFORE_THE_KILL:
             break
         assert process.poll() is None, "the refresh ended before a plate was stored"
         time.sleep(0.001)
@@ -45,7 +46,7 @@ def test_a_killed_refresh_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
         _kill_in_the_plate_loop(lab, folder)
 
         done = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
-        assert 3 <= len(done) < len(PLATES)
+        assert STORED_BEFORE_THE_KILL <= len(done) < len(PLATES)
         recorded = {record.partition_key for record in lab.materializations(asset)}
         # The last stored plates may not be on record yet; every plate on record is stored.
         assert recorded

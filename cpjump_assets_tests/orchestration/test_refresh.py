@@ -1,16 +1,24 @@
 """A refresh makes everything once, records it, and afterwards makes again only what changed."""
 
 import gzip
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 
+from cpjump_assets.build import build_defs
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges
 from cpjump_assets.orchestration.refresh import PlannedRun, RefreshRequest, refresh_plan
+from cpjump_assets.science import normalize
 from cpjump_assets.science.plates import MAIN_BATCH
 from cpjump_assets.science.strategies import STRATEGIES
+from cpjump_assets.simulate.s3.faults import ChangedObject, FaultPlan, FaultRule, FlippedBit
+from cpjump_assets.simulate.writer import GALLERY
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, LAB_PLATES, Lab, simulated_lab
 
 PLATE_ASSETS = (
@@ -86,6 +94,25 @@ def test_every_table_is_recorded_with_rows_columns_and_digest(refreshed_lab: Lab
         assert metadata["sha256"].value == stored.digest
 
 
+def test_after_a_refresh_nothing_is_stale(refreshed_lab: Lab) -> None:
+    graph = build_defs(refreshed_lab.settings).resolve_asset_graph()
+    with refreshed_lab.instance() as instance:
+        resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+        stale = {
+            (name.to_user_string(), key): [cause.reason for cause in resolver.get_stale_causes(name, key)]
+            for name in graph.materializable_asset_keys
+            for key in _partitions_of(name.to_user_string())
+            if resolver.get_status(name, key) is not StaleStatus.FRESH
+        }
+    assert stale == {}
+
+
+def _partitions_of(asset: str) -> list[str | None]:
+    if asset in {plate_asset.name for plate_asset in PLATE_ASSETS}:
+        return list(LAB_KEYS)
+    return list(STRATEGIES) if asset in {strategy.name for strategy in STRATEGY_ASSETS} else [None]
+
+
 def test_what_comes_of_simulated_data_says_so_and_is_not_compared(refreshed_lab: Lab) -> None:
     scores = refreshed_lab.store.describe(tables.OVERALL_SCORES.key())
     assert scores.provenance.origin == "simulated gallery, size lab, seed 0"
@@ -139,6 +166,76 @@ def test_a_table_that_was_altered_or_cut_off_on_disk_is_made_again(lab: Lab) -> 
     finished = lab.run("profiles", plates=LAB_KEYS[:2])
     assert finished.success, finished.errors
     assert lab.digests() == before
+
+
+def test_a_pulled_file_that_was_altered_at_its_size_is_pulled_again(lab: Lab) -> None:
+    before = lab.digests()
+    key = tables.AGGREGATED_PROFILES.key(LAB_KEYS[0])
+    pulled = lab.store.gallery_folder / GALLERY.profile_key(LAB_PLATES[0])
+    content = pulled.read_bytes()
+    pulled.write_bytes(content[:500] + bytes([content[500] ^ 1]) + content[501:])
+    lab.store.remove(key)
+    finished = lab.run("profiles", plates=LAB_KEYS[:1])
+    assert finished.success, finished.errors
+    assert pulled.read_bytes() == content
+    assert lab.digests() == before
+
+
+def test_an_object_that_cannot_be_pulled_stops_its_own_plate_only(lab: Lab) -> None:
+    for plate in LAB_PLATES[:4]:
+        path = lab.profile_path(plate)
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), mtime=1))
+    spoiled = LAB_PLATES[2]
+    lab.server.faults = FaultPlan(FaultRule(FlippedBit(), keys=f"*{spoiled.barcode}.csv.gz"))
+    made = {key: lab.store.describe(tables.AGGREGATED_PROFILES.key(key)).provenance for key in LAB_KEYS}
+    finished = lab.run("profiles", plates=LAB_KEYS[2:4])
+    assert not finished.success
+    assert spoiled.barcode in finished.errors[0]
+    now = {key: lab.store.describe(tables.AGGREGATED_PROFILES.key(key)).provenance for key in LAB_KEYS}
+    assert {key for key in LAB_KEYS if made[key] != now[key]} == {LAB_KEYS[3]}
+
+
+def test_an_object_that_changes_while_it_is_pulled_is_recorded_as_what_was_pulled(lab: Lab) -> None:
+    changed = LAB_PLATES[2]
+    lab.profile_path(changed).write_bytes(
+        gzip.compress(gzip.decompress(lab.profile_path(changed).read_bytes()), mtime=1)
+    )
+
+    def without_last_well(content: bytes) -> bytes:
+        lines = gzip.decompress(content).decode().splitlines(keepends=True)
+        return gzip.compress("".join(lines[:-1]).encode(), mtime=2)
+
+    # The listing still shows the former version: only what is read afterwards has changed.
+    changing = FaultRule(ChangedObject(without_last_well), keys=f"*{changed.barcode}.csv.gz")
+    lab.server.faults = FaultPlan(changing)
+    finished = lab.run("profiles", plates=[str(changed)])
+    assert finished.success, finished.errors
+    stored = lab.store.describe(tables.AGGREGATED_PROFILES.key(str(changed)))
+    pulled = (lab.store.gallery_folder / f"{GALLERY.profile_key(changed)}").read_bytes()
+    assert stored.rows == 383
+    assert stored.provenance.inputs["gallery_profiles"] == f"{hashlib.md5(pulled).hexdigest()}-{len(pulled)}"
+
+
+def test_another_configuration_makes_a_plate_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = tables.NORMALIZED_PROFILES.key(LAB_KEYS[0])
+    before = lab.store.describe(key)
+    monkeypatch.setattr(normalize, "NEGCON_2024", replace(normalize.NEGCON_2024, epsilon=5.0))
+    assert lab.run("profiles", plates=LAB_KEYS[:1]).success
+    after = lab.store.describe(key)
+    assert after.provenance.inputs != before.provenance.inputs
+    assert after.digest != before.digest
+
+
+def test_a_refresh_leaves_the_runs_of_another_store_alone(lab: Lab) -> None:
+    with lab.instance() as instance:
+        tags = {"cpjump/refresh": "x", "cpjump/refreshed_store": "another"}
+        run = instance.create_run_for_job(build_defs(lab.settings).resolve_job_def("metadata"), tags=tags)
+        instance.report_dagster_event(
+            dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name="metadata"), run.run_id
+        )
+    assert lab.refresh()[1] is None
+    with lab.instance() as instance:
+        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
 
 
 def test_plates_per_run_splits_the_range(lab: Lab) -> None:

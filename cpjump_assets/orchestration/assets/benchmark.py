@@ -45,12 +45,13 @@ def _spec(asset: tables.StoredAsset, description: str, *deps: Any) -> dg.AssetSp
         ),
     ],
 )
-def overall(platform: Platform) -> Iterator[dg.MaterializeResult]:
+def overall(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult]:
     """Score all wells of the primary plates."""
     from cpjump_assets.science.detection import EVERY_WELL
 
     inputs = tables.inputs_of(platform.store, tables.SELECTED_PROFILES.key())
     yield from _score(
+        context.instance,
         platform,
         tables.provenance_from(tables.OVERALL_CLASSES.code_version, inputs),
         subset_names=[EVERY_WELL],
@@ -82,6 +83,7 @@ def benchmark(context: dg.AssetExecutionContext, platform: Platform) -> Iterator
     strategy = context.partition_key
     inputs = tables.inputs_of(platform.store, tables.SELECTED_PROFILES.key(), tables.SPLIT_MANIFEST.key(strategy))
     yield from _score(
+        context.instance,
         platform,
         tables.provenance_from(tables.BENCHMARK_CLASSES.code_version, inputs),
         subset_names=SUBSETS,
@@ -90,7 +92,12 @@ def benchmark(context: dg.AssetExecutionContext, platform: Platform) -> Iterator
 
 
 def _score(
-    platform: Platform, provenance: "Provenance", *, subset_names: Sequence[str], strategy: str | None = None
+    instance: dg.DagsterInstance,
+    platform: Platform,
+    provenance: "Provenance",
+    *,
+    subset_names: Sequence[str],
+    strategy: str | None = None,
 ) -> Iterator[dg.MaterializeResult]:
     """Score and store classes and scores, of all wells or of the subsets of a strategy."""
     from cpjump_assets.figures.scores import fraction_retrieved_figure
@@ -101,7 +108,9 @@ def _score(
 
     store = platform.store
     profiles = Profiles.from_frame(store.read(tables.SELECTED_PROFILES.key()))
-    subsets = None if strategy is None else subset_of_wells(profiles.metadata, sound_manifest(store, strategy))
+    subsets = (
+        None if strategy is None else subset_of_wells(profiles.metadata, sound_manifest(instance, store, strategy))
+    )
     detection = detect(profiles.metadata, profiles.matrix, subsets=subsets, features=profiles.features)
     classes, table = (
         _with_strategy(frame, strategy) for frame in (detection.classes, scores(detection, subsets=subset_names))

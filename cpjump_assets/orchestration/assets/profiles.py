@@ -177,10 +177,14 @@ def feature_selection(platform: Platform) -> dg.MaterializeResult:
     Variance, correlation, NaN and blocklist, as in the 2024 paper; a feature that still lacks a value somewhere is
     dropped by a rule of its own, `remaining_nan`, so that nothing missing is scored.
     """
+    from cpjump_assets.science.errors import ProfileError
     from cpjump_assets.science.feature_selection import FEATURE_SELECTION, PAPER_2024, select_features
+    from cpjump_assets.science.plates import MAIN_BATCH
 
     store = platform.store
     keys = _stored_plates(store)
+    if not keys:
+        raise ProfileError(f"no plate of {MAIN_BATCH} is normalized: features are selected over that batch")
     provenance = tables.provenance_from(
         tables.FEATURE_SELECTION.code_version, tables.inputs_of(store, *keys), configuration=PAPER_2024
     )

@@ -10,7 +10,7 @@ import dagster as dg
 
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.assets.metadata import perturbations, wells
-from cpjump_assets.orchestration.checks import promise_check, violation_metadata
+from cpjump_assets.orchestration.checks import is_altered, promise_check, violation_metadata
 from cpjump_assets.orchestration.display import markdown_table, picture
 from cpjump_assets.orchestration.partitions import strategies
 from cpjump_assets.orchestration.recording import Made, keep_table
@@ -84,13 +84,14 @@ def _turn_red(context: dg.AssetExecutionContext, broken: list["Violation"]) -> N
         )
 
 
-def sound_manifest(store: "Store", strategy: str) -> "pd.DataFrame":
+def sound_manifest(instance: dg.DagsterInstance, store: "Store", strategy: str) -> "pd.DataFrame":
     """Read a manifest and prove it again, because a check blocks only inside its own run.
 
     Raises
     ------
     LeakageError
-        If the last manifest of the strategy was refused, or the stored one breaks a promise.
+        If the last manifest of the strategy was refused, or the stored one breaks a promise or is not what was
+        recorded.
     BadTableError
         If the stored manifest is not a whole and sound table.
     StoreError
@@ -105,6 +106,10 @@ def sound_manifest(store: "Store", strategy: str) -> "pd.DataFrame":
             "materialize split_manifest again once the cause is mended"
         )
     manifest = store.read(tables.SPLIT_MANIFEST.key(strategy))
+    if is_altered(instance, store, strategy):
+        raise LeakageError(
+            f"{strategy}: the stored manifest is not the one that was recorded; materialize split_manifest again"
+        )
     validate_manifest(manifest, store.read(tables.WELLS.key()), store.read(tables.PERTURBATIONS.key()), strategy)
     return manifest
 
@@ -121,7 +126,7 @@ def leakage_audit(context: dg.AssetExecutionContext, platform: Platform) -> dg.M
         store, tables.SPLIT_MANIFEST.key(strategy), tables.WELLS.key(), tables.PERTURBATIONS.key()
     )
     provenance = tables.provenance_from(tables.LEAKAGE_AUDIT.code_version, inputs)
-    manifest = sound_manifest(store, strategy)
+    manifest = sound_manifest(context.instance, store, strategy)
     table = audit(manifest, store.read(tables.WELLS.key()), store.read(tables.PERTURBATIONS.key()), strategy=strategy)
     columns = ["rule", "groups", "groups_crossing", "wells_crossing", "promised", "verdict", "note"]
     shown = {
