@@ -87,7 +87,7 @@ def demo(folder: Path, size: str, seed: int, reference: Path | None) -> None:
     "--batch", "batches", multiple=True, type=click.Choice(list(BATCHES)), help="Take the plates of this batch too."
 )
 def refresh(plates: str | None, batches: tuple[str, ...]) -> None:
-    """Look for changes in the gallery and the reference tables, and make again what they touch.
+    """Pull and normalize the plates that changed, then make splits, audits and scores again.
 
     \b
     Examples:

@@ -1,5 +1,6 @@
 """The web UI in a real browser: lineage, checks and figures are there to look at, behind the guard."""
 
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, sync_playwright
 
-from cpjump_assets_tests.orchestration.lab import Lab
+from cpjump_assets_tests.orchestration.lab import Lab, copy_of
 
 CHROMIUM = shutil.which("chromium")
 _QUIET_CHROMIUM = [
@@ -40,10 +41,15 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def address(refreshed_lab: Lab) -> Iterator[str]:
-    """Give the address of a running ``cpjump ui`` that shows the lab."""
+def address(refreshed_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of a running ``cpjump ui`` that shows a copy of the lab."""
+    with copy_of(refreshed_lab, tmp_path_factory.mktemp("ui") / "lab") as lab:
+        yield from _serve(lab)
+
+
+def _serve(lab: Lab) -> Iterator[str]:
     port = _free_port()
-    environment = os.environ | refreshed_lab.settings.to_environment()
+    environment = os.environ | lab.settings.to_environment()
     command = [sys.executable, "-m", "cpjump_assets", "ui", "--port", str(port)]
     server = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
@@ -108,6 +114,38 @@ def test_the_figure_of_the_scores_is_drawn(page: Page, address: str) -> None:
     figure = page.locator("img[alt='fraction retrieved of each condition']")
     figure.wait_for()
     assert figure.evaluate("image => image.naturalWidth") > 200
+
+
+_LAUNCH = """
+mutation Launch($job: String!) {
+  launchRun(executionParams: {selector: {
+    repositoryLocationName: "cpjump_assets.definitions", repositoryName: "__repository__", jobName: $job
+  }, runConfigData: {}}) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}
+"""
+_STATUS = "query Status($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+
+def _graphql(address: str, query: str, **variables: str) -> dict:
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(f"{address}/graphql", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)["data"]
+
+
+def test_a_run_that_the_ui_launches_passes_the_queue_and_succeeds(address: str) -> None:
+    launched = _graphql(address, _LAUNCH, job="comparison")["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    deadline = time.monotonic() + _START_SECONDS
+    status = "QUEUED"
+    while status not in ("SUCCESS", "FAILURE", "CANCELED") and time.monotonic() < deadline:
+        time.sleep(1)
+        status = _graphql(address, _STATUS, id=launched["run"]["runId"])["runOrError"]["status"]
+    assert status == "SUCCESS"
 
 
 def test_a_mutation_from_elsewhere_is_refused(address: str) -> None:

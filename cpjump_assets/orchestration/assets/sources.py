@@ -1,7 +1,7 @@
 """Sources: what the gallery and the reference root hold, observed and not copied.
 
 Belongs here: data versions of what others publish. Does not belong here: pulling it (``profiles``), reading its meaning
-(``metadata``).
+(``metadata``). Dagster 1.13 takes neither owner nor code version for an observed source.
 """
 
 import dagster as dg
@@ -12,7 +12,6 @@ from cpjump_assets.orchestration.partitions import MAIN_PLATE_KEYS, PLATE_KEYS, 
 from cpjump_assets.orchestration.resources import Platform
 
 GROUP = "sources"
-OWNERS = ["team:cpjump"]
 
 
 @dg.observable_source_asset(
