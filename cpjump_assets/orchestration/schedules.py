@@ -14,5 +14,5 @@ def refresh_schedule(refresh: dg.JobDefinition, cron: str) -> dg.ScheduleDefinit
         cron_schedule=cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Looks at the gallery and the reference tables, pulls and normalizes what changed, and scores again.",
+        description="Looks at gallery and reference tables, pulls and normalizes what changed, and scores again.",
     )
