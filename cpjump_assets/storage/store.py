@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -48,12 +48,13 @@ class Provenance:
     inputs
         Digest of each input, by its name. The order does not matter.
     origin
-        ``"gallery"`` for data of the public gallery, otherwise the text of the marker that a simulated gallery carries.
+        Where the measurements come from: the public gallery, a simulated one by the text of its marker, several joined,
+        or reference tables alone.
     """
 
     code_version: str
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    origin: str = "gallery"
+    inputs: Mapping[str, str]
+    origin: str
 
     def to_bytes(self) -> bytes:
         """Serialize, with sorted keys, so that equal provenance is equal bytes."""

@@ -79,8 +79,8 @@ def test_provenance_tells_tables_apart_by_code_inputs_and_origin(store: Store) -
     assert found is not None
     assert found.provenance == MADE
     for other in (
-        Provenance("2", MADE.inputs),
-        Provenance("1", {**MADE.inputs, "wells": "ef"}),
+        Provenance("2", MADE.inputs, MADE.origin),
+        Provenance("1", {**MADE.inputs, "wells": "ef"}, MADE.origin),
         Provenance("1", MADE.inputs, "simulated gallery, size small, seed 0"),
     ):
         assert found.provenance != other
