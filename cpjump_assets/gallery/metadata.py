@@ -4,6 +4,7 @@ Belongs here: which files make which table. Does not belong here: reading a file
 table (``science.experiments``, ``science.perturbations``, ``science.wells``).
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,12 +17,19 @@ from cpjump_assets.gallery.reference_tables import (
     ReferenceKind,
     barcode_plate_maps,
     plate_maps,
+    read_table,
     target_lists,
     the_table,
 )
 from cpjump_assets.science.experiments import experiment_metadata
 from cpjump_assets.science.perturbations import perturbation_table
+from cpjump_assets.science.strategies import GENE_COMPOUND, REPRESENTATION
 from cpjump_assets.science.wells import well_table
+
+_RELEASED = {
+    REPRESENTATION: "datasplits/representation_learning_split_example_1.csv",
+    GENE_COMPOUND: "datasplits/gene_compound_split_example_1.csv",
+}
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,16 @@ def load_metadata(root: ReferenceRoot) -> Metadata:
     return Metadata(
         experiments, reagents, load_wells(root, experiment_metadata=experiments, perturbations=reagents).table
     )
+
+
+def load_released_example(root: ReferenceRoot, strategy: str) -> pd.DataFrame | None:
+    """Load the example split that the authors released for a strategy; None where they or the root have none."""
+    path = _RELEASED.get(strategy)
+    content = None if path is None else root.read(path)
+    if path is None or content is None:
+        return None
+    # Written by R, like the official table: the same dialect.
+    return read_table(ReferenceFile(ReferenceKind.OFFICIAL, path, hashlib.sha256(content).hexdigest(), content))
 
 
 def _digests(files: tuple[ReferenceFile, ...]) -> dict[str, str]:
