@@ -99,13 +99,16 @@ def test_the_asset_graph_shows_all_groups(page: Page, address: str) -> None:
     page.goto(f"{address}/asset-groups", wait_until="domcontentloaded")
     for group in ("sources", "metadata", "profiles", "splits", "benchmark"):
         page.get_by_text(group, exact=True).first.wait_for()
+        assert page.get_by_text(group, exact=True).first.is_visible()
 
 
 def test_a_split_manifest_is_shown_with_its_checks(page: Page, address: str) -> None:
     page.goto(f"{address}/assets/split_manifest?view=checks", wait_until="domcontentloaded")
     page.get_by_text(re.compile(r"Checks \(\d+\)")).wait_for()
     page.get_by_text("promise_target", exact=True).first.click()
-    page.get_by_text("This is a blocking asset check").wait_for()
+    about = page.get_by_text("This is a blocking asset check")
+    about.wait_for()
+    assert about.is_visible()
 
 
 def test_the_figure_of_the_scores_is_drawn(page: Page, address: str) -> None:
