@@ -8,12 +8,17 @@ The null depends on the number of positives k and the length L of the list alone
 S = sum of j / rank_j over the positives, and P(S' > S) over all C(L, k) equally likely sets of ranks is found by
 
 * closed form, k = 1;
-* enumeration of every set, k = 2 or 3 while there are at most 300,000 of them;
-* the last rank in closed form, k = 2 or 3 beyond: for each choice of the first ranks, integers say how far down the
-  last one may stand;
-* a dynamic program over ranks on an integer grid of S, k >= 4, with bounds that always hold (``rank_program``).
+* enumeration of every set, while there are at most 3,000 (k = 2), 60,000 (k = 3) or 300,000 of them (k >= 4);
+* the last rank in closed form, k = 2 or 3 beyond: for each choice of the first ranks, floats and, where they tie,
+  integers say how far down the last one may stand;
+* a dynamic program over ranks on an integer grid of S, with bounds that always hold, k >= 4 beyond, or k = 2 and 3 in
+  lists of more than 40,000 and 1,000 (``rank_program``);
+* enumeration again where that program says that few sets are above: those are listed and counted;
+* lists drawn at random, where even the program is out of reach (more than 100 positives, or some tens of them in lists
+  of many thousands), with an interval that contains the truth in 9,999 of 10,000 cases.
 
-The first three are exact. No random numbers, no stored state: a result depends on its own query alone.
+All but the program and the drawn lists are exact. No stored state, and no random numbers but those of the last, which
+are seeded by the configuration: a result depends on its own query alone.
 """
 
 import math
@@ -23,26 +28,35 @@ from typing import Literal
 import numpy as np
 
 from cpjump_assets.science.arrays import Floats, Ints
-from cpjump_assets.science.rank_program import Configuration, count_greater
+from cpjump_assets.science.drawn_lists import FALLBACK_SEED, count_drawn_above, fallback_size, share_interval
+from cpjump_assets.science.observed_sums import ObservedSums, sums_by_configuration
+from cpjump_assets.science.rank_program import GridCounts, Key, Tails, count_sets, is_programmable
 from cpjump_assets.science.retrieval import RankLists
+from cpjump_assets.science.tail_enumeration import (
+    LAST_RANK_LIMITS,
+    atom_gap,
+    count_by_last_rank,
+    every_sum,
+    sums_above,
+)
 
 PConvention = Literal["add_one", "strict"]
 """``add_one``: (1 + N P) / (1 + N), what the published estimate with N random lists gives on average, never below
 1 / (1 + N). ``strict``: P itself, 0 for a perfect list, which makes a geometric mean 0."""
 
-METHODS = ("none", "closed form", "enumeration", "last rank", "rank program")
-_NONE, _CLOSED_FORM, _ENUMERATION, _LAST_RANK, _RANK_PROGRAM = range(len(METHODS))
+METHODS = ("none", "closed form", "enumeration", "last rank", "rank program", "drawn lists", "convolution")
+"""How a probability was found; ``convolution`` is of classes alone (``class_null``)."""
+NONE, CLOSED_FORM, ENUMERATION, LAST_RANK, RANK_PROGRAM, DRAWN_LISTS, CONVOLUTION = range(len(METHODS))
 
 ENUMERATION_LIMIT = 300_000
-LAST_RANK_LIMIT = 1_000
-"""Longest list for the last rank in closed form: its integers stay below 3 L^5 = 3e15, far inside 64 bits."""
+_SORTED_LIMITS = {2: 3_000, 3: 60_000}
+"""Sets of 2 or 3 ranks that are listed and sorted; beyond, counting by the last rank is faster, and as exact."""
 
-_ATOM_GAP = 1e-13
-"""Sums that differ, differ by more; equal ones, computed in floats, by less.
+HEAD_LIMIT = 20_000
+"""Sets that are listed where no more of them can be greater than a query of the rank program."""
 
-Sums of k <= 3 terms are fractions over products of k ranks, so two of them differ by at least L^-2k. Where enumeration
-is used that is 122^-6 = 3e-13 (k = 3) or 775^-4 = 3e-12 (k = 2); three additions in floats err by less than 2e-15.
-"""
+_LAST_RANK_BLOCK = 2**21
+"""Choices of first ranks that are gone into at a time, at most: some 100 MB."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +76,16 @@ class TailProbability:
     high: Floats
     method: Ints
 
-    def replaced(self, queries: Ints, others: "TailProbability") -> "TailProbability":
-        """Give a copy in which ``queries`` have the probabilities of ``others``."""
-        copies = {name: values.copy() for name, values in vars(self).items()}
-        for name, copy in copies.items():
-            copy[queries] = getattr(others, name)
-        return TailProbability(**copies)
+    @classmethod
+    def empty(cls, n_queries: int) -> "TailProbability":
+        """Give room for so many queries, none of which is scored."""
+        value, low, high = (np.full(n_queries, np.nan) for _ in range(3))
+        return cls(value, low, high, np.full(n_queries, NONE))
+
+    def put(self, queries: Ints, tails: Tails, method: Ints | int) -> None:
+        """Fill in some queries."""
+        self.value[queries], self.low[queries], self.high[queries] = tails
+        self.method[queries] = method
 
 
 def tail_probability(lists: RankLists, *, refined: bool = False) -> TailProbability:
@@ -85,24 +103,18 @@ def tail_probability(lists: RankLists, *, refined: bool = False) -> TailProbabil
     TailProbability
         The same for a query whatever other queries are asked with it.
     """
-    value, low, high = (np.full(len(lists), np.nan) for _ in range(3))
-    method = np.full(len(lists), _NONE, dtype=np.int64)
-    programmed = []
-    for queries, ranks in lists.by_size():
-        n_total = lists.n_total[queries]
-        for length in np.unique(n_total[lists.scored[queries]]):
-            here = n_total == length
-            how = _choose_method(ranks.shape[1], int(length))
-            method[queries[here]] = how
-            if how == _RANK_PROGRAM:
-                programmed.append(Configuration(queries[here], ranks[here], int(length)))
-            else:
-                value[queries[here]] = _EXACT[how](ranks[here], int(length))
-    exact = ~np.isnan(value)
-    low[exact] = high[exact] = value[exact]
-    for configuration, tails in count_greater(programmed, refined=refined):
-        value[configuration.queries], low[configuration.queries], high[configuration.queries] = tails
-    return TailProbability(value, low, high, method)
+    result = TailProbability.empty(len(lists))
+    scored = np.flatnonzero(lists.scored)
+    programmed = {}
+    for observed in sums_by_configuration(lists, np.arange(len(lists)), scored):
+        if choose_method(observed.key) == RANK_PROGRAM:
+            programmed[observed.key] = observed
+        else:
+            result.put(observed.queries, *tails_without_program(observed))
+    for grid in count_sets(programmed, refined=refined):
+        observed = programmed[grid.key]
+        result.put(observed.queries, *tails_by_program(observed, grid))
+    return result
 
 
 def p_value(tail: Floats, *, convention: PConvention, null_size: int) -> Floats:
@@ -122,68 +134,92 @@ def p_value(tail: Floats, *, convention: PConvention, null_size: int) -> Floats:
     return (1.0 + null_size * tail) / (1.0 + null_size)
 
 
-def _choose_method(n_positives: int, length: int) -> int:
+def choose_method(key: Key) -> int:
+    """Say how the tails of a configuration are found, as an index into ``METHODS``."""
+    n_positives, length = key
     if n_positives == 1:
-        return _CLOSED_FORM
-    if n_positives <= 3 and math.comb(length, n_positives) <= ENUMERATION_LIMIT:
-        return _ENUMERATION
-    if n_positives <= 3 and length <= LAST_RANK_LIMIT:
-        return _LAST_RANK
-    return _RANK_PROGRAM
+        return CLOSED_FORM
+    n_sets = math.comb(length, n_positives)
+    if n_sets > _SORTED_LIMITS.get(n_positives, n_sets) and length <= LAST_RANK_LIMITS[n_positives]:
+        return LAST_RANK
+    if n_sets <= ENUMERATION_LIMIT:
+        return ENUMERATION
+    return RANK_PROGRAM if is_programmable(key) else DRAWN_LISTS
 
 
-def _closed_form(ranks: Ints, length: int) -> Floats:
-    """One positive: every rank is equally likely, and rank - 1 of them are better."""
-    return (ranks[:, 0] - 1) / length
+def tails_without_program(observed: ObservedSums) -> tuple[Tails, int]:
+    """Give the tails of a configuration that ``choose_method`` gives to another method than the rank program."""
+    method = choose_method(observed.key)
+    if method == DRAWN_LISTS:
+        return _drawn(observed), method
+    share = _COUNTERS[method](observed) / math.comb(observed.key[1], observed.key[0])
+    return Tails(share, share, share), method
 
 
-def _enumerated(ranks: Ints, length: int) -> Floats:
-    """Two or three positives: count the sets with a greater sum among all of them."""
-    sums = _all_sums(ranks.shape[1], length)
-    sums.sort()
-    observed = (np.arange(1, ranks.shape[1] + 1) / ranks).sum(axis=1)
-    return (len(sums) - np.searchsorted(sums, observed + _ATOM_GAP, side="right")) / len(sums)
+def tails_by_program(observed: ObservedSums, grid: GridCounts) -> tuple[Tails, Ints]:
+    """Give the tails of a configuration of the rank program, and how each was found.
 
-
-def _all_sums(n_positives: int, length: int) -> Floats:
-    """Give S of every set of ranks: a set of j ranks is one of j - 1 ranks, all of them less, and a last one.
-
-    Sets are kept in the order of their last rank, so that those with all ranks below r are the first C(r - 1, j).
+    Where no more than ``HEAD_LIMIT`` sets can be greater, those are listed and counted: there a few sets, which the
+    grid may put on the wrong side, are much of the tail.
     """
-    sums = np.zeros(1)
-    for j in range(1, n_positives + 1):
-        lasts = range(j, length + 1)
-        sums = np.concatenate([sums[: math.comb(last - 1, j - 1)] + j / last for last in lasts])
-    return sums
+    sums = observed.sums()
+    tails = grid.tails(sums, observed.cells(grid))
+    method = np.full(len(sums), RANK_PROGRAM)
+    n_sets = math.comb(observed.key[1], observed.key[0])
+    head = np.flatnonzero(tails.high * n_sets <= HEAD_LIMIT)
+    if head.size:
+        gap = atom_gap(observed.key[0])
+        # One bar for all: the sums above the lowest are those above each of the others, and more.
+        above = np.sort(sums_above(*observed.key, float(sums[head].min()) + gap))
+        exact = (len(above) - np.searchsorted(above, sums[head] + gap, side="right")) / n_sets
+        for ends in tails:
+            ends[head] = exact
+        method[head] = ENUMERATION
+    return tails, method
 
 
-def _last_rank(ranks: Ints, length: int) -> Floats:
-    """Two or three positives in a long list: count the last ranks that give a greater sum, in integers.
-
-    With observed sum P / Q, and D = P / Q minus the part of the first ranks, the last rank r gives more while
-    k / r > D: for all r if D <= 0, else for the r below k / D.
-    """
-    n_positives = ranks.shape[1]
-    distinct, queries = np.unique(ranks, axis=0, return_inverse=True)
-    first, numerator, denominator = _first_ranks(n_positives, length)
-    counts = np.empty(len(distinct))
-    for row, observed in enumerate(distinct):
-        q = int(np.prod(observed))
-        p = sum((j + 1) * q // int(rank) for j, rank in enumerate(observed))
-        lacking = p * denominator - q * numerator
-        furthest = (n_positives * q * denominator - 1) // np.maximum(lacking, 1)
-        furthest = np.where(lacking > 0, np.minimum(furthest, length), length)
-        counts[row] = np.maximum(furthest - first, 0).sum()
-    return counts[queries.ravel()] / math.comb(length, n_positives)
+def _by_closed_form(observed: ObservedSums) -> Floats:
+    """One positive: count the ranks that are better; a mean of sums may lie between two of them."""
+    length = observed.key[1]
+    bars = observed.sums() + atom_gap(1)
+    return np.minimum(np.ceil(1 / np.maximum(bars, 1 / (length + 1))) - 1, length)
 
 
-def _first_ranks(n_positives: int, length: int) -> tuple[Ints, Ints, Ints]:
-    """Give, for every choice of all ranks but the last, the greatest rank and the part of S as a fraction."""
-    if n_positives == 2:
-        first = np.arange(1, length)
-        return first, np.ones_like(first), first
-    a, b = (index + 1 for index in np.triu_indices(length - 1, 1))
-    return b, b + 2 * a, a * b
+def _by_enumeration(observed: ObservedSums) -> Floats:
+    """Count the sets with a greater sum among all of them."""
+    sums = np.sort(every_sum(*observed.key))
+    n_not_above = np.searchsorted(sums, observed.sums() + atom_gap(observed.key[0]), side="right")
+    return (len(sums) - n_not_above).astype(np.float64)
 
 
-_EXACT = {_CLOSED_FORM: _closed_form, _ENUMERATION: _enumerated, _LAST_RANK: _last_rank}
+def _by_last_rank(observed: ObservedSums) -> Floats:
+    """Two or three positives in a long list; single lists are told apart by integers, means of several by floats."""
+    counts = np.empty(len(observed.queries))
+    is_single = observed.n_lists == 1
+    for single in np.unique(is_single):
+        queries = np.flatnonzero(is_single == single)
+        asked = observed.take(queries)
+        counts[queries] = _count_by_last_rank(asked.sums(), observed.key, asked.ranks if single else None)
+    return counts
+
+
+def _count_by_last_rank(sums: Floats, key: Key, ranks: Ints | None) -> Ints:
+    """Count once for each distinct query, in blocks that bound memory."""
+    n_positives, length = key
+    identity = sums if ranks is None else ranks @ (length + 1) ** np.arange(n_positives)
+    _, first, inverse = np.unique(identity, return_index=True, return_inverse=True)
+    block = max(1, _LAST_RANK_BLOCK // math.comb(length, n_positives - 1))
+    blocks = [first[start : start + block] for start in range(0, len(first), block)]
+    counts = [count_by_last_rank(sums[chosen], key, None if ranks is None else ranks[chosen]) for chosen in blocks]
+    return np.concatenate(counts)[inverse]
+
+
+def _drawn(observed: ObservedSums) -> Tails:
+    """Give the share of random lists that are above, as an estimate, and the interval of that estimate."""
+    n_lists = fallback_size(observed.key[0])
+    return Tails(
+        *share_interval(count_drawn_above(observed.sums(), observed.key, n_lists, seed=FALLBACK_SEED), n_lists)
+    )
+
+
+_COUNTERS = {CLOSED_FORM: _by_closed_form, ENUMERATION: _by_enumeration, LAST_RANK: _by_last_rank}
