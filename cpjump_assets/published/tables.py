@@ -1,14 +1,31 @@
-"""The published scores as frames.
+"""The published figures as a frame.
 
-Belongs here: reading the typed tables. Does not belong here: laying them beside ours (``science.comparison``).
+Belongs here: reading the typed table. Does not belong here: laying it beside ours, or what its columns mean
+(``science.comparison``).
 """
 
 from importlib.resources import files
 
 import pandas as pd
 
+from cpjump_assets.science.comparison import PUBLISHED_FIGURES
 
-def fractions_retrieved() -> pd.DataFrame:
-    """Give the published fractions retrieved, a row per figure and run of the authors."""
-    with files("cpjump_assets.published").joinpath("fraction_retrieved.csv").open(encoding="utf-8") as stream:
-        return pd.read_csv(stream)
+_FILE = "published_figures.csv"
+
+
+def published_figures() -> pd.DataFrame:
+    """Give the published figures, a row per figure, condition, release and run of the authors.
+
+    Returns
+    -------
+    DataFrame
+        As ``PUBLISHED_FIGURES``, sorted by its key: the fractions retrieved of Fig. 4, Percent Replicating and Percent
+        Matching of both releases, the odds ratios of Fig. 5b and the class counts of Supplementary Table 2.
+
+    Raises
+    ------
+    BadTableError
+        When the file does not keep to its schema.
+    """
+    with files("cpjump_assets.published").joinpath(_FILE).open(encoding="utf-8") as stream:
+        return PUBLISHED_FIGURES.normalise(pd.read_csv(stream), _FILE)

@@ -1,30 +1,29 @@
-"""From the rank lists of queries to calls of classes, and from calls of classes to the score of a condition.
+"""From the rank lists of queries to calls of classes.
 
-Belongs here: what every retrieval task shares once its lists are made: p of a query, p and call of its class, fraction
-retrieved and its interval. Does not belong here: who is compared with whom (the tasks: ``detection``), where tails come
-from (``null_distribution``).
+Belongs here: the rules by which average precisions become p of a query, p of its class and a call. Does not belong
+here: who is compared with whom (the tasks), where tails come from (``null_distribution``, ``class_null``,
+``monte_carlo``), what is made of the calls (``answers``).
 
-Mode ``paper_2024``: the p of a class is the geometric mean of its members' p, q is Benjamini-Hochberg over a family of
-classes (those of one condition and subset), and a class is retrieved when q < 0.05. The text of the paper says
-geometric mean of q; its code takes p.
+Mode ``paper_2024``: the p of a class is the geometric mean of its members' p. The text of the paper says geometric mean
+of q; its code takes p. Mode ``copairs``: the p of a class is that of its mean average precision. In both, q is
+Benjamini-Hochberg over the classes of a cell (task, condition and subset), and a class is retrieved when q < 0.05.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
-from scipy.special import bdtr
 
 from cpjump_assets.science.arrays import Floats, Ints
+from cpjump_assets.science.class_null import class_tail_probability
+from cpjump_assets.science.monte_carlo import drawn_class_tail_probability, drawn_tail_probability
 from cpjump_assets.science.multiple_testing import Calls, call
 from cpjump_assets.science.null_distribution import PConvention, TailProbability, p_value, tail_probability
 from cpjump_assets.science.retrieval import RankLists
+from cpjump_assets.science.tasks import EVERY_WELL, WellSelection
 
-MetricMode = Literal["paper_2024"]
-
-CONFIDENCE = 0.95
+MetricMode = Literal["paper_2024", "copairs"]
+METRIC_MODES: tuple[MetricMode, ...] = ("paper_2024", "copairs")
 
 
 @dataclass(frozen=True)
@@ -36,20 +35,31 @@ class MetricConfig:
     metric_mode
         The published rule that is followed; rows of different modes are never ranked together.
     p_convention, null_size
-        See ``null_distribution.p_value``.
+        See ``null_distribution.p_value``; ``monte_carlo`` draws ``null_size`` random lists instead of computing.
+    seed
+        Of drawn lists, and of the bootstrap of the mean mAP.
     q_threshold
         A class is retrieved when its q is strictly below.
+    wells
+        Which wells take part, by position on the plate.
     """
 
     metric_mode: MetricMode = "paper_2024"
-    p_convention: PConvention = "add_one"
+    p_convention: PConvention | Literal["monte_carlo"] = "add_one"
     null_size: int = 100_000
+    seed: int = 0
     q_threshold: float = 0.05
+    wells: WellSelection = EVERY_WELL
 
     @property
     def p_label(self) -> str:
         """The convention as it stands in the tables."""
-        return f"add_one N={self.null_size}" if self.p_convention == "add_one" else self.p_convention
+        sizes = {"add_one": f" N={self.null_size}", "monte_carlo": f" N={self.null_size} seed={self.seed}"}
+        return self.p_convention + sizes.get(self.p_convention, "")
+
+    def rule(self) -> dict[str, str]:
+        """Give the columns that say by which rule a row came about."""
+        return {"metric_mode": self.metric_mode, "p_convention": self.p_label, "wells": self.wells}
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,13 @@ class PValues:
     low: Floats
     high: Floats
 
+    def replaced(self, places: Ints, others: "PValues") -> "PValues":
+        """Give a copy in which ``places`` have the p of ``others``."""
+        copies = {name: values.copy() for name, values in vars(self).items()}
+        for name, copy in copies.items():
+            copy[places] = getattr(others, name)
+        return PValues(**copies)
+
 
 @dataclass(frozen=True)
 class ClassCalls:
@@ -67,8 +84,8 @@ class ClassCalls:
 
     Attributes
     ----------
-    n_members, n_scored
-        All members, and those with a positive and a negative.
+    n_members, n_with_positives, n_scored
+        All members, those with a positive, and those with a positive and a negative.
     mean_average_precision, p
         Over the scored members; NaN without any.
     calls
@@ -76,6 +93,7 @@ class ClassCalls:
     """
 
     n_members: Ints
+    n_with_positives: Ints
     n_scored: Ints
     mean_average_precision: Floats
     p: PValues
@@ -87,8 +105,8 @@ def call_classes(
 ) -> tuple[PValues, ClassCalls]:
     """Give p of every query and the call of every class.
 
-    Where an interval of p leaves the call of a class open, its members are computed once more on a finer grid; what is
-    still open then is marked undecided.
+    Where an interval of p leaves the call of a class open, its p is computed once more on a finer grid; what is still
+    open then is marked undecided.
 
     Parameters
     ----------
@@ -100,76 +118,65 @@ def call_classes(
         Family of each class, shape (n_classes,): the classes that are corrected together.
     config
         The rule.
+
+    Returns
+    -------
+    PValues
+        Of the queries; all NaN in mode ``copairs``, which tests no single query.
+    ClassCalls
     """
-    tails = tail_probability(lists)
-    p, class_p, calls = _call(tails, members, families, config)
-    hinges = np.flatnonzero(calls.undecided[members] & (tails.low < tails.high))
+    judge = _JUDGES[config.metric_mode]
+    p, class_p = judge(lists, members, len(families), config, refined=False)
+    calls = _call(class_p, families, config)
+    hinges = np.flatnonzero(calls.undecided & (class_p.low < class_p.high))
     if hinges.size:
-        tails = tails.replaced(hinges, tail_probability(lists.take(hinges), refined=True))
-        p, class_p, calls = _call(tails, members, families, config)
-    return p, ClassCalls(
-        n_members=np.bincount(members, minlength=len(families)),
-        n_scored=np.bincount(members[lists.scored], minlength=len(families)),
-        mean_average_precision=_mean_by_class(lists.average_precision(), members, len(families)),
-        p=class_p,
-        calls=calls,
-    )
+        queries = np.flatnonzero(np.isin(members, hinges))
+        renumbered = np.searchsorted(hinges, members[queries])
+        finer = judge(lists.take(queries), renumbered, len(hinges), config, refined=True)
+        p, class_p = p.replaced(queries, finer[0]), class_p.replaced(hinges, finer[1])
+        calls = _call(class_p, families, config)
+    counted = (np.ones(len(lists), dtype=bool), lists.n_positives > 0, lists.scored)
+    n_members, n_with_positives, n_scored = (np.bincount(members[which], minlength=len(families)) for which in counted)
+    mean_average_precision = _mean_by_class(lists.average_precision(), members, len(families))
+    return p, ClassCalls(n_members, n_with_positives, n_scored, mean_average_precision, class_p, calls)
 
 
-def score_of_classes(classes: Mapping[str, npt.NDArray[Any]]) -> dict[str, int | float]:
-    """Sum up the classes of one condition and subset in the numbers of a score row.
-
-    The denominator of the fraction retrieved is the number of classes with at least one scored member. Without any, the
-    fraction, its interval and the mean are NaN.
-
-    Parameters
-    ----------
-    classes
-        Columns of a class table: n_wells, n_wells_scored, mean_average_precision, retrieved, undecided.
-    """
-    scored = classes["n_wells_scored"] > 0
-    n_classes, n_retrieved = int(scored.sum()), int(classes["retrieved"].sum())
-    low, high = binomial_interval(n_retrieved, n_classes) if n_classes else (np.nan, np.nan)
-    return {
-        "n_classes": n_classes,
-        "n_classes_without_positives": int((classes["n_wells"] == 1).sum()),
-        "n_retrieved": n_retrieved,
-        "n_undecided": int(classes["undecided"].sum()),
-        "fraction_retrieved": n_retrieved / n_classes if n_classes else np.nan,
-        "fraction_retrieved_low": low,
-        "fraction_retrieved_high": high,
-        "mean_average_precision": float(classes["mean_average_precision"][scored].mean()) if n_classes else np.nan,
-    }
+def _call(class_p: PValues, families: Ints, config: MetricConfig) -> Calls:
+    return call(class_p.value, class_p.low, class_p.high, families=families, threshold=config.q_threshold)
 
 
-def binomial_interval(n_retrieved: int, n_classes: int) -> tuple[float, float]:
-    """Give the 95 % bootstrap interval of a fraction of classes, without drawing.
-
-    Drawing classes with replacement and counting the retrieved ones among them is drawing from Binomial(n, fraction);
-    so the percentiles that a bootstrap estimates are read off that distribution. As with every bootstrap, a fraction of
-    0 or 1 has an interval of no width.
-    """
-    at_most = bdtr(np.arange(n_classes + 1), n_classes, n_retrieved / n_classes)
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = (int(np.searchsorted(at_most, share)) for share in (tail, 1.0 - tail))
-    return low / n_classes, high / n_classes
-
-
-def _call(
-    tails: TailProbability, members: Ints, families: Ints, config: MetricConfig
-) -> tuple[PValues, PValues, Calls]:
-    """Give p of the queries, p of the classes, and the calls, family by family."""
-    p = PValues(
-        *(
-            p_value(tail, convention=config.p_convention, null_size=config.null_size)
-            for tail in (tails.value, tails.low, tails.high)
-        )
-    )
+def _judge_by_queries(
+    lists: RankLists, members: Ints, n_classes: int, config: MetricConfig, *, refined: bool
+) -> tuple[PValues, PValues]:
+    """Mode ``paper_2024``: p of each query, and their geometric mean in each class."""
+    if config.p_convention == "monte_carlo":
+        tails = drawn_tail_probability(lists, null_size=config.null_size, seed=config.seed)
+    else:
+        tails = tail_probability(lists, refined=refined)
+    p = _p_values(tails, config)
     with np.errstate(divide="ignore"):  # strict p of a perfect list is 0, and so is the geometric mean
         logs = [np.log(ends) for ends in (p.value, p.low, p.high)]
-    class_p = PValues(*(np.exp(_mean_by_class(log, members, len(families))) for log in logs))
-    calls = call(class_p.value, class_p.low, class_p.high, families=families, threshold=config.q_threshold)
-    return p, class_p, calls
+    return p, PValues(*(np.exp(_mean_by_class(log, members, n_classes)) for log in logs))
+
+
+def _judge_by_means(
+    lists: RankLists, members: Ints, n_classes: int, config: MetricConfig, *, refined: bool
+) -> tuple[PValues, PValues]:
+    """Mode ``copairs``: one p for the mean average precision of each class."""
+    if config.p_convention == "monte_carlo":
+        tails = drawn_class_tail_probability(lists, members, n_classes, null_size=config.null_size, seed=config.seed)
+    else:
+        tails = class_tail_probability(lists, members, n_classes, refined=refined)
+    return PValues(*np.full((3, len(lists)), np.nan)), _p_values(tails, config)
+
+
+_JUDGES = {"paper_2024": _judge_by_queries, "copairs": _judge_by_means}
+
+
+def _p_values(tails: TailProbability, config: MetricConfig) -> PValues:
+    convention: PConvention = "strict" if config.p_convention == "strict" else "add_one"
+    ends = (tails.value, tails.low, tails.high)
+    return PValues(*(p_value(tail, convention=convention, null_size=config.null_size) for tail in ends))
 
 
 def _mean_by_class(values: Floats, members: Ints, n_classes: int) -> Floats:

@@ -1,67 +1,72 @@
 """Perturbation detection: whether wells find their replicates among the negative controls of their plate.
 
-Belongs here: who is a query, a positive and a negative in this task, and its tables of wells, classes and scores. Does
-not belong here: ranks (``retrieval``), p-values (``null_distribution``), calls (``class_scores``), reading profiles.
+Belongs here: who is a query, a positive and a negative of this task and of its two variants for ORFs. Does not belong
+here: which wells take part (``layout``), ranks (``retrieval``), p-values and calls (``class_scores``), score rows
+(``answers``), reading profiles.
 
 The rule is that of the 2024 paper. Rows: the primary plates, without empty wells. A condition is a modality, cell line
 and time point. Positives of a well: all other wells of its ``broad_sample`` in the condition, those of its own plate
-too. Negatives: the negative controls of its own plate. Similarity: cosine. A class is a ``broad_sample``. Negative
-controls ask too, against the treated wells of their plate, but are no class and get no p: no score uses it, and the
-null of 255 positives among 575 would cost more than all others together.
+too. Negatives: the negative controls of its own plate. Similarity: cosine. A class is a ``broad_sample``.
+
+An ORF is in two wells of each plate, at two positions, so its replicates are mostly in another position, where those of
+compounds and guides are mostly in the same one. Extended Data Fig. 1 takes this apart: ``orf_same_well`` asks for the
+replicates in the same position (a class is a ``broad_sample`` at a well), ``orf_different_well`` for those in another.
 
 A subset of a split is scored in the same way, with queries and positives from the subset alone, and the negative
 controls of their plates as background.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cpjump_assets.science.arrays import Bools, Ints
-from cpjump_assets.science.class_scores import ClassCalls, MetricConfig, PValues, call_classes, score_of_classes
-from cpjump_assets.science.errors import BadTableError
-from cpjump_assets.science.features import well_label
-from cpjump_assets.science.retrieval import NO_CLASS, RankLists, rank_against_controls
-from cpjump_assets.science.similarity import unit_rows
+from cpjump_assets.science.answers import Answers, answer
+from cpjump_assets.science.arrays import Floats, Ints
+from cpjump_assets.science.class_scores import MetricConfig
+from cpjump_assets.science.layout import NO_SUBSET, SAMPLE, WELL, Layout, lay_out
+from cpjump_assets.science.questions import Questions
+from cpjump_assets.science.retrieval import NO_CLASS, RankLists, count_alike, rank_against_controls
+from cpjump_assets.science.similarity import MAX_MEMORY, unit_rows
+from cpjump_assets.science.tasks import (
+    CONDITION,
+    DETECTION,
+    EVERY_WELL,
+    ORF_DIFFERENT_WELL,
+    ORF_SAME_WELL,
+    REFERENCE,
+)
 
-TASK = "detection"
-EVERY_WELL = "all"
-"""The one subset of a score that asks all wells; also the selection of wells that every score so far has in common."""
-
-CONDITION = ["Metadata_experiment_type", "Metadata_cell_line", "Metadata_timepoint", "Metadata_timepoint_code"]
-_WELL = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
-_SAMPLE = ["Metadata_broad_sample", "Metadata_target", "Metadata_control_type"]
-_SCORED = ["n_wells", "n_wells_scored", "mean_average_precision", "retrieved", "undecided"]
+_NOTHING_ASKED = "no well of this condition is in the subset"
 
 
 @dataclass(frozen=True)
-class Detection:
-    """What the detection task gives.
+class ReplicateTask:
+    """How one of the tasks on wells chooses.
 
     Attributes
     ----------
-    wells
-        A row is a query well of a subset: n_positives, n_negatives, average_precision, p_value, p_low, p_high. Sorted
-        by subset, condition, batch, plate, well. Average precision is missing where a well has no positive or no
-        negative; p is missing there and for negative controls.
-    classes
-        A row is a class of a subset and condition, columns of ``score_tables.CLASSES``. Sorted by subset, condition,
-        broad_sample.
-    conditions
-        A row is a condition of the primary plates: n_plates, n_negative_controls.
-    config
-        The rule that was followed.
+    modalities
+        The modalities that it asks.
+    class_is_in_one_well
+        Whether a class is a ``broad_sample`` at one well position; else it is a ``broad_sample``.
+    positives_are_elsewhere
+        Whether wells of the same position are no positives.
     """
 
-    wells: pd.DataFrame
-    classes: pd.DataFrame
-    conditions: pd.DataFrame
-    config: MetricConfig
+    modalities: tuple[str, ...] = ("Compound", "CRISPR", "ORF")
+    class_is_in_one_well: bool = False
+    positives_are_elsewhere: bool = False
+
+
+REPLICATE_TASKS = {
+    DETECTION: ReplicateTask(),
+    ORF_SAME_WELL: ReplicateTask(("ORF",), class_is_in_one_well=True),
+    ORF_DIFFERENT_WELL: ReplicateTask(("ORF",), positives_are_elsewhere=True),
+}
 
 
 def detect(
@@ -69,256 +74,189 @@ def detect(
     X: npt.NDArray[np.floating],
     *,
     subsets: pd.Series | None = None,
+    subset_names: Sequence[str] = (EVERY_WELL,),
     features: Sequence[str] | None = None,
     config: MetricConfig | None = None,
-) -> Detection:
+    max_memory: int = MAX_MEMORY,
+) -> Answers:
     """Score all wells of the primary plates, or the wells of each subset of a split, and call their classes.
+
+    Negative controls ask too, but for the subsets of a split, against the treated wells of their plate. They are no
+    class and get no p: no score uses it, and the null of 255 positives among 575 would cost more than all others.
 
     Parameters
     ----------
     metadata
-        A row per profile, in any order, with the ``Metadata_`` columns of ``wells``: batch, plate, well, condition,
-        broad_sample, target, control_type, is_primary. Other plates and empty wells are left out here.
+        A row per profile, in any order, with the columns that ``layout.lay_out`` names.
     X
         Normalized and selected profiles, shape (len(metadata), n_features), any float type.
-    subsets
-        Subset of each row of ``metadata``, in its order, missing for a well outside of the split: what
-        ``subsets.subset_of_wells`` gives. By default all wells are one subset, ``all``. Negative controls are
-        background whatever subset is given for them.
+    subsets, subset_names
+        See ``layout.lay_out``.
     features
         Names of the columns of ``X``, for messages.
     config
         How average precisions become calls; by default the rule of 2024.
+    max_memory
+        Bytes that similarities may take at a time.
+
+    Returns
+    -------
+    Answers
+        A query is a well; sorted by subset, condition, batch, plate, well. A class is a ``broad_sample``.
 
     Raises
     ------
     BadTableError
-        If a column or a value of it is missing, a well comes twice, or no well of a primary plate is there.
+        As ``layout.lay_out``.
     ProfileError
         If the profile of a well that is used has a NaN or infinite feature, or is zero everywhere; the message names
-        feature, plate and well.
+        feature, plate and well. Or if the ranks of all positives would take more than ``max_memory``: those of negative
+        controls grow with the square of the plates of a condition, and ``benchmark.score_benchmark`` does without.
 
     Notes
     -----
     One condition is in memory at a time. The result does not depend on the order of the rows.
     """
-    if len(metadata) != len(X):
-        raise ValueError(f"{len(metadata)} rows of metadata for {len(X)} profiles")
     config = config or MetricConfig()
-    layout = _lay_out(metadata, subsets)
-    lists = RankLists.concatenate([_rank_condition(layout, X, rows, features) for rows in layout.by_condition()])
-    in_class = np.flatnonzero((layout.classes != NO_CLASS) & ~layout.is_control)
-    _, first, members = np.unique(layout.classes[in_class], return_index=True, return_inverse=True)
-    representatives = in_class[first]
-    p, calls = call_classes(
-        lists.take(in_class), members=members, families=layout.families[representatives], config=config
-    )
-    return Detection(
-        wells=_well_table(layout, lists, in_class, p),
-        classes=_class_table(layout, representatives, calls, config),
-        conditions=_condition_table(layout),
-        config=config,
-    )
+    layout = lay_out(metadata, subsets, subset_names=subset_names, wells=config.wells)
+    if subsets is None:
+        layout = layout.with_asking_controls()
+    (questions,) = ask_for_replicates(layout, X, (DETECTION,), features=features, max_memory=max_memory)
+    return answer(questions, config)
 
 
-def scores(detection: Detection, *, subsets: Sequence[str] = (EVERY_WELL,)) -> pd.DataFrame:
-    """Give one score row for each subset and condition, with a note where there is no number or not the whole one.
+def ask_for_replicates(
+    layout: Layout,
+    X: npt.NDArray[np.floating],
+    tasks: Sequence[str] = tuple(REPLICATE_TASKS),
+    *,
+    features: Sequence[str] | None = None,
+    max_memory: int = MAX_MEMORY,
+) -> list[Questions]:
+    """Rank the replicates of every well in some of the tasks on wells, those of which the layout has a modality.
 
     Parameters
     ----------
-    detection
-        What ``detect`` gave.
-    subsets
-        The subsets to give rows for, also those that hold no well.
+    layout
+        Who belongs together.
+    X, features
+        The profiles, a row for each row of the layout's metadata, and the names of their columns.
+    tasks
+        Names of tasks.
+    max_memory
+        Bytes that similarities may take at a time.
 
-    Returns
-    -------
-    DataFrame
-        Columns of ``score_tables.SCORES``. The interval of the fraction retrieved is the 95 % bootstrap interval over
-        classes. Sorted by subset and condition.
+    Raises
+    ------
+    ProfileError
+        As ``detect``.
     """
-    rows_of = detection.classes.groupby(["subset", *CONDITION], sort=False).indices
-    numbers = {name: detection.classes[name].to_numpy() for name in _SCORED}
-    rows = []
-    for subset, condition in product(sorted(subsets), detection.conditions.itertuples(index=False)):
-        key = condition[: len(CONDITION)]
-        own = {name: values[rows_of.get((subset, *key), [])] for name, values in numbers.items()}
-        rows.append(
-            {"subset": subset}
-            | _rule(detection.config)
-            | dict(zip(CONDITION, key, strict=True))
-            | {"n_wells": int(own["n_wells"].sum()), "n_negative_controls": condition.n_negative_controls}
-            | score_of_classes(own)
-            | {"note": _note(own["n_wells"], own["n_wells_scored"])}
-        )
-    return pd.DataFrame(rows).astype({"note": "str"})
+    if len(layout.metadata) != len(X):
+        raise ValueError(f"{len(layout.metadata)} rows of metadata for {len(X)} profiles")
+    kinds = layout.condition_table["Metadata_experiment_type"]
+    ranked: dict[str, list[_Ranked]] = {name: [] for name in tasks}
+    for kind, wells in zip(kinds, layout.by_condition(), strict=True):
+        asked_here = [name for name in tasks if kind in REPLICATE_TASKS[name].modalities]
+        if not asked_here:
+            continue
+        unit = unit_rows(X, layout.rows[wells], features=features, describe_row=layout.label)
+        for name in asked_here:
+            ranked[name].append(_rank(layout, wells, unit, REPLICATE_TASKS[name], max_memory))
+    return [_questions(layout, name, parts) for name, parts in ranked.items() if parts]
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """The wells that take part, sorted by condition, batch, plate, well; arrays of shape (n_wells,).
+class _Ranked:
+    """The wells of a condition that ask in a task, in the order of the layout, and what they find."""
 
-    ``rows`` says where a well stands in ``metadata`` and ``X``. Codes rise as what they stand for; ``families`` are
-    subsets of conditions, ``classes`` are samples in families.
-    """
-
-    metadata: pd.DataFrame
-    rows: Ints
-    subset: pd.Series
-    conditions: Ints
-    plates: Ints
-    families: Ints
+    wells: Ints
+    lists: RankLists
     classes: Ints
-    is_control: Bools
-
-    def by_condition(self) -> Iterator[Ints]:
-        """Give the wells of each condition."""
-        return (np.flatnonzero(self.conditions == code) for code in np.unique(self.conditions))
-
-    def subset_column(self, wells: Ints) -> dict[str, Any]:
-        """Give the subset in which some wells ask."""
-        return {"subset": self.subset.array[wells]}
-
-    def columns(self, wells: Ints, names: list[str]) -> dict[str, Any]:
-        """Give some columns of the metadata of some wells."""
-        return {name: self.metadata[name].array[self.rows[wells]] for name in names}
 
 
-def _lay_out(metadata: pd.DataFrame, subsets: pd.Series | None) -> _Layout:
-    """Choose the wells that take part and say who belongs together."""
-    needed = [*_WELL, *CONDITION, *_SAMPLE, "Metadata_is_primary"]
-    missing = [column for column in needed if column not in metadata.columns]
-    if missing:
-        raise BadTableError(f"profiles to score lack the columns {', '.join(missing)}")
-    is_control = (metadata["Metadata_control_type"] == "negcon").to_numpy(dtype=bool, na_value=False)
-    subset = _subset_of_queries(metadata, subsets, is_control)
-    is_used = metadata["Metadata_is_primary"].astype(bool) & (metadata["Metadata_broad_sample"] != "empty")
-    rows = np.flatnonzero(is_used.to_numpy() & (is_control | subset.notna().to_numpy()))
-    if not rows.size:
-        raise BadTableError(f"none of the {len(metadata)} profiles to score is of a well of a primary plate")
-
-    frame = metadata.iloc[rows]
-    _refuse_missing(frame[[*_WELL, *CONDITION, "Metadata_broad_sample"]])
-    conditions = _codes(*(frame[column] for column in CONDITION))
-    plates = _codes(frame["Metadata_Batch"], frame["Metadata_Plate"])
-    wells = _codes(frame["Metadata_Well"])
-    order = np.lexsort((wells, plates, conditions))
-    _refuse_duplicates(frame.iloc[order], plates[order], wells[order])
-    rows = rows[order]
-    subset = subset.iloc[rows]
-    families = _codes(subset, pd.Series(conditions[order]))
-    classes = _codes(pd.Series(families), metadata["Metadata_broad_sample"].iloc[rows])
-    classes[subset.isna().to_numpy()] = NO_CLASS
-    return _Layout(metadata, rows, subset, conditions[order], plates[order], families, classes, is_control[rows])
-
-
-def _subset_of_queries(metadata: pd.DataFrame, subsets: pd.Series | None, is_control: Bools) -> pd.Series:
-    """Give the subset in which each row asks, missing for a row that does not ask."""
-    if subsets is None:
-        return pd.Series(EVERY_WELL, index=metadata.index, dtype="str")
-    if len(subsets) != len(metadata):
-        raise ValueError(f"{len(subsets)} subsets for {len(metadata)} rows of metadata")
-    return subsets.astype("str").mask(is_control)
-
-
-def _refuse_missing(frame: pd.DataFrame) -> None:
-    """Refuse wells of which is not known where, in which condition or of which sample they are."""
-    missing = frame.isna().sum()
-    if missing.any():
-        counts = ", ".join(f"{name} in {count}" for name, count in missing[missing > 0].items())
-        raise BadTableError(f"profiles to score must say what they are of; missing is {counts} of {len(frame)} rows")
-
-
-def _refuse_duplicates(frame: pd.DataFrame, plates: Ints, wells: Ints) -> None:
-    """Refuse a well that comes twice, of a frame that is sorted by plate and well."""
-    repeated = np.flatnonzero((np.diff(plates) == 0) & (np.diff(wells) == 0))
-    if repeated.size:
-        well = well_label(frame, int(repeated[0]))
-        raise BadTableError(f"{well} has more than one profile; {repeated.size} rows are too many")
-
-
-def _codes(*columns: pd.Series) -> Ints:
-    """Give each distinct tuple of some columns a number, in the order of the tuples; a missing value is the least."""
-    codes = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        values, distinct = pd.factorize(column, sort=True)
-        codes = np.unique(codes * (len(distinct) + 1) + values + 1, return_inverse=True)[1]
-    return codes
-
-
-def _rank_condition(
-    layout: _Layout, X: npt.NDArray[np.floating], wells: Ints, features: Sequence[str] | None
-) -> RankLists:
-    """Make the rank lists of the wells of one condition."""
-    unit = unit_rows(
-        X, layout.rows[wells], features=features, describe_row=lambda row: well_label(layout.metadata, row)
+def _rank(layout: Layout, wells: Ints, unit: Floats, task: ReplicateTask, max_memory: int) -> _Ranked:
+    asks = layout.subsets[wells] != NO_SUBSET
+    classes = _class_codes(layout, wells, task)
+    classes[~asks] = NO_CLASS
+    lists = rank_against_controls(
+        unit,
+        classes=classes,
+        apart=layout.positions[wells] if task.positives_are_elsewhere else np.arange(len(wells)),
+        plates=layout.plates[wells],
+        is_control=layout.is_control[wells],
+        max_memory=max_memory,
     )
-    return rank_against_controls(
-        unit, classes=layout.classes[wells], plates=layout.plates[wells], is_control=layout.is_control[wells]
+    asking = np.flatnonzero(asks)
+    return _Ranked(wells[asking], lists.take(asking), classes[asking])
+
+
+def _class_codes(layout: Layout, wells: Ints, task: ReplicateTask) -> Ints:
+    """Give some wells the codes of their classes, rising by subset, sample and, where it matters, position."""
+    codes = layout.subsets[wells] * (layout.samples.max() + 1) + layout.samples[wells]
+    if task.class_is_in_one_well:
+        codes = codes * (layout.positions.max() + 1) + layout.positions[wells]
+    return np.unique(codes, return_inverse=True)[1]
+
+
+def _questions(layout: Layout, task_name: str, parts: list[_Ranked]) -> Questions:
+    """Put the conditions of a task together: cells by subset and condition, and in them classes by name."""
+    task = REPLICATE_TASKS[task_name]
+    conditions = np.flatnonzero(layout.condition_table["Metadata_experiment_type"].isin(task.modalities))
+    wells = np.concatenate([part.wells for part in parts])
+    cell_of = layout.subsets[wells] * len(conditions) + np.searchsorted(conditions, layout.conditions[wells])
+    order = np.argsort(cell_of, kind="stable")
+    wells, cell_of = wells[order], cell_of[order]
+    lists = RankLists.concatenate([part.lists for part in parts]).take(order)
+    within = np.concatenate([part.classes for part in parts])[order]
+
+    in_class = np.flatnonzero(~layout.is_control[wells])
+    codes = cell_of[in_class] * (within.max(initial=0) + 1) + within[in_class]
+    _, first, numbers = np.unique(codes, return_index=True, return_inverse=True)
+    first = in_class[first]
+    members = np.full(len(wells), NO_CLASS)
+    members[in_class] = numbers
+    cells = _cells(layout, task_name, conditions)
+    cells["n_profiles"] = np.bincount(cell_of[in_class], minlength=len(cells))
+    n_together = np.where(task.positives_are_elsewhere, 0, count_alike(numbers, layout.positions[wells[in_class]]) - 1)
+    cells["same_well_share"] = _share_by_cell(n_together, lists.n_positives[in_class], cell_of[in_class], len(cells))
+    return Questions(
+        lists=lists,
+        members=members,
+        cell_of=cell_of,
+        queries=layout.columns(wells, [*WELL, *SAMPLE]),
+        classes=_class_columns(layout, wells[first], task),
+        families=cell_of[first],
+        cells=cells,
     )
 
 
-def _well_table(layout: _Layout, lists: RankLists, in_class: Ints, p: PValues) -> pd.DataFrame:
-    """Make the table of query wells."""
-    asking = np.flatnonzero(layout.classes != NO_CLASS)
-    queries = asking[np.argsort(layout.families[asking], kind="stable")]
-    numbers = {
-        "n_positives": lists.n_positives,
-        "n_negatives": lists.n_negatives,
-        "average_precision": lists.average_precision(),
-    }
-    for name, values in (("p_value", p.value), ("p_low", p.low), ("p_high", p.high)):
-        numbers[name] = np.full(len(lists), np.nan)
-        numbers[name][in_class] = values
+def _share_by_cell(part: Ints, whole: Ints, cell_of: Ints, n_cells: int) -> Floats:
+    """Give sum of part / sum of whole for each cell; NaN where there is nothing."""
+    parts, wholes = (np.bincount(cell_of, weights=values, minlength=n_cells) for values in (part, whole))
+    return np.divide(parts, wholes, out=np.full(n_cells, np.nan), where=wholes > 0)
+
+
+def _cells(layout: Layout, task_name: str, conditions: Ints) -> pd.DataFrame:
+    """Make a row for every subset and condition, also where the subset holds no well of it."""
+    n_subsets = len(layout.subset_names)
+    which = np.tile(conditions, n_subsets)
+    described = {name: layout.condition_table[name].array.take(which) for name in CONDITION}
+    n_controls = np.bincount(layout.conditions[layout.is_control], minlength=layout.n_conditions)
     return pd.DataFrame(
-        layout.subset_column(queries)
-        | layout.columns(queries, [*CONDITION, *_WELL, *_SAMPLE])
-        | {name: values[queries] for name, values in numbers.items()}
-    )
-
-
-def _class_table(layout: _Layout, representatives: Ints, classes: ClassCalls, config: MetricConfig) -> pd.DataFrame:
-    """Make the table of classes from one well of each."""
-    return pd.DataFrame(
-        layout.subset_column(representatives)
-        | {name: pd.array([word] * len(representatives), dtype="str") for name, word in _rule(config).items()}
-        | layout.columns(representatives, [*CONDITION, *_SAMPLE[:2]])
-        | {
-            "n_wells": classes.n_members,
-            "n_wells_scored": classes.n_scored,
-            "mean_average_precision": classes.mean_average_precision,
-            "p_value": classes.p.value,
-            "p_low": classes.p.low,
-            "p_high": classes.p.high,
-            "q_value": classes.calls.q_value,
-            "retrieved": classes.calls.significant,
-            "undecided": classes.calls.undecided,
+        {
+            "subset": pd.array(layout.subset_names, dtype="str").repeat(len(conditions)),
+            "task": task_name,
+            **described,
+            **{name: described[name.replace("reference", "Metadata")] for name in REFERENCE},
+            "n_negative_controls": n_controls[which],
+            "nothing_asked": _NOTHING_ASKED,
         }
     )
 
 
-def _condition_table(layout: _Layout) -> pd.DataFrame:
-    """Count plates and negative controls of each condition."""
-    wells = list(layout.by_condition())
-    counts = {
-        "n_plates": [len(np.unique(layout.plates[own])) for own in wells],
-        "n_negative_controls": [int(layout.is_control[own].sum()) for own in wells],
-    }
-    return pd.DataFrame(layout.columns(np.array([own[0] for own in wells]), CONDITION) | counts)
-
-
-def _rule(config: MetricConfig) -> dict[str, str]:
-    """Give the columns that say by which rule a row came about."""
-    return {"task": TASK, "metric_mode": config.metric_mode, "p_convention": config.p_label, "wells": EVERY_WELL}
-
-
-def _note(n_wells: Ints, n_wells_scored: Ints) -> str | None:
-    """Say why the score of some classes is missing or leaves wells out; None where there is nothing to say."""
-    if not len(n_wells):
-        return "no well of this condition is in the subset"
-    if (n_wells == 1).all():
-        return "no class has two wells"
-    unscored = (n_wells - n_wells_scored)[n_wells > 1].sum()
-    if unscored:
-        return f"{unscored} wells have no score: no negative control on their plates"
-    return None
+def _class_columns(layout: Layout, wells: Ints, task: ReplicateTask) -> dict[str, Any]:
+    """Name the classes, from one well of each."""
+    columns = layout.columns(wells, ["Metadata_broad_sample", "Metadata_target", "Metadata_Well"])
+    position = columns.pop("Metadata_Well")
+    names = columns["Metadata_broad_sample"]
+    return {"class_name": names + " " + position if task.class_is_in_one_well else names, **columns}

@@ -77,6 +77,9 @@ class SelectionConfig:
 PAPER_2024 = SelectionConfig(unique_cut=0.1, view="full")
 """As the release of pycytominer that the 2024 paper pinned: each rule saw all features."""
 
+PAPER_2021 = PAPER_2024
+"""As the 2021 paper: the same rules, but each plate was asked by itself (``plate_features``)."""
+
 PYCYTOMINER_1_7 = SelectionConfig(unique_cut=0.01, view="hidden")
 """As pycytominer 1.7.1 with frequency_threshold, correlation_threshold, drop_na_columns, blocklist, in this order."""
 

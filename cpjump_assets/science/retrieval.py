@@ -14,10 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from cpjump_assets.science.arrays import Bools, Floats, Ints
-from cpjump_assets.science.similarity import TIE, cosines_within_groups
+from cpjump_assets.science.errors import ProfileError
+from cpjump_assets.science.similarity import TIE
 
 _ROWS_AT_A_TIME = 256
 """Profiles copied at a time to be compared within their classes; few enough to stay in the cache."""
+_BYTES_PER_COSINE = 24
+"""A cosine, and what comparing it takes at a time."""
+_BYTES_PER_POSITIVE = 32
+"""A positive's bar and rank, and what counting the negatives above it takes at a time."""
 
 NO_CLASS = -1
 """Class code of a profile that asks nothing and is nobody's positive."""
@@ -84,28 +89,140 @@ class RankLists:
         )
 
 
-def positive_ranks(positives: Floats, negatives: Floats) -> Ints:
-    """Rank each query's positives among its positives and negatives, by falling similarity.
+def rank_against_controls(
+    unit: Floats, *, classes: Ints, apart: Ints, plates: Ints, is_control: Bools, max_memory: int
+) -> RankLists:
+    """Rank, for every profile, the other profiles of its class against the other side of its plate.
 
-    The j-th most similar positive has rank j + the number of negatives strictly above it, so that nothing but the
-    positives is ever sorted and no table of pairs is made.
+    The positives of a profile are the others of its class, on any plate; the negatives of a treated profile are the
+    control profiles of its own plate, and those of a control profile the treated ones. The j-th most similar positive
+    has rank j + the number of negatives strictly above it, so that nothing but the positives is ever sorted and no
+    table of pairs is made.
 
     Parameters
     ----------
-    positives
-        Similarities, shape (n_queries, n_positives), in any order.
-    negatives
-        Similarities, shape (n_queries, n_negatives), in any order.
+    unit
+        Unit rows, shape (n_profiles, n_features).
+    classes, plates
+        Codes, shape (n_profiles,); class ``NO_CLASS`` has no positives.
+    apart
+        Codes, shape (n_profiles,): profiles of one code are no positives of each other. Codes that all differ leave
+        out nothing but the profile itself.
+    is_control
+        Which side of the plate a profile is on, shape (n_profiles,).
+    max_memory
+        Bytes that similarities may take at a time.
 
     Returns
     -------
-    ndarray, shape (n_queries, n_positives)
-        Rising ranks from 1.
+    RankLists
+        One query per profile, in order.
+
+    Raises
+    ------
+    ProfileError
+        If the ranks of all positives, which are the result, would take more than ``max_memory``.
     """
-    falling = -np.sort(-positives, axis=1)
-    n_queries, n_positives = falling.shape
-    count_above = _count_above_by_positive if n_positives < n_queries else _count_above_by_query
-    return np.arange(1, n_positives + 1) + count_above(negatives, falling + TIE)
+    bars, n_positives = _bars(unit, classes, apart, max_memory)
+    starts = _starts(n_positives)
+    above = np.zeros(len(bars), dtype=np.int64)
+    spare = max_memory - bars.nbytes - above.nbytes
+    n_negatives = np.zeros(len(unit), dtype=np.int64)
+
+    def count(queries: Ints, cosines: Floats) -> None:
+        n_negatives[queries] += cosines.shape[1]
+        for size in np.unique(n_positives[queries]):
+            chosen = np.flatnonzero(n_positives[queries] == size)
+            places = starts[queries[chosen], np.newaxis] + np.arange(size)
+            above[places] += _count_above(cosines[chosen], bars[places])
+
+    for plate in np.unique(plates):
+        on_plate = plates == plate
+        treated, controls = np.flatnonzero(on_plate & ~is_control), np.flatnonzero(on_plate & is_control)
+        row_bytes = _BYTES_PER_COSINE * len(controls) + _BYTES_PER_POSITIVE * int(n_positives[treated].max(initial=0))
+        for block in _blocks(treated, row_bytes=row_bytes, max_memory=spare):
+            cosines = unit[block] @ unit[controls].T
+            count(block, cosines)
+            count(controls, cosines.T)
+    above -= np.repeat(starts, n_positives)
+    above += np.arange(1, len(bars) + 1)
+    return RankLists(above, n_positives, n_negatives)
+
+
+def _bars(unit: Floats, classes: Ints, apart: Ints, max_memory: int) -> tuple[Floats, Ints]:
+    """Give what a negative must exceed to stand before each positive of each profile, falling, and their numbers.
+
+    A profile's bars follow those of the profile before it.
+    """
+    in_class = np.flatnonzero(classes != NO_CLASS)
+    sizes = np.bincount(classes[in_class])
+    n_positives = np.zeros(len(unit), dtype=np.int64)
+    n_alike = count_alike(classes[in_class], apart[in_class])
+    n_positives[in_class] = sizes[classes[in_class]] - n_alike
+    _refuse_too_many(int(n_positives.sum()), max_memory)
+    starts = _starts(n_positives)
+    bars = np.empty(n_positives.sum())
+    spare = max_memory - bars.nbytes
+    by_class = in_class[np.argsort(classes[in_class], kind="stable")]
+    first_of = _starts(sizes)
+    for size in np.unique(sizes[sizes > 1]):
+        members = by_class[first_of[sizes == size, np.newaxis] + np.arange(size)]
+        for groups, asking in _group_blocks(members, spare):
+            cosines = unit[asking] @ unit[groups].transpose(0, 2, 1)
+            cosines[apart[asking][:, :, np.newaxis] == apart[groups][:, np.newaxis, :]] = -np.inf
+            cosines *= -1.0
+            cosines.sort(axis=2)
+            np.subtract(TIE, cosines, out=cosines)  # in place: for a large class each copy is as large as all ranks
+            listed = np.arange(size) < n_positives[asking][:, :, np.newaxis]
+            places = (starts[asking][:, :, np.newaxis] + np.arange(size))[listed]
+            bars[places] = cosines[listed]
+    return bars, n_positives
+
+
+def count_alike(classes: Ints, apart: Ints) -> Ints:
+    """Count for each profile those of its class that share its code of ``apart``, itself too."""
+    _, pairs, counts = np.unique(classes * (apart.max(initial=0) + 1) + apart, return_inverse=True, return_counts=True)
+    return counts[pairs]
+
+
+def _refuse_too_many(n_pairs: int, max_memory: int) -> None:
+    needed = n_pairs * _BYTES_PER_POSITIVE
+    if needed > max_memory:
+        raise ProfileError(
+            f"{n_pairs:,} pairs of positives are to be ranked; their ranks need {needed / 1e9:.1f} GB and max_memory is"
+            f" {max_memory / 1e9:.1f} GB: classes this large say little, or more memory must be allowed"
+        )
+
+
+def _group_blocks(members: Ints, max_memory: int) -> Iterator[tuple[Ints, Ints]]:
+    """Give (classes, their asking members) so that the copies and cosines of each stay in the cache, or in memory."""
+    n_groups, size = members.shape
+    at_a_time = max(1, _ROWS_AT_A_TIME // size)
+    for first in range(0, n_groups, at_a_time):
+        groups = members[first : first + at_a_time]
+        for part in _blocks(np.arange(size), row_bytes=_BYTES_PER_COSINE * groups.size, max_memory=max_memory):
+            yield groups, groups[:, part]
+
+
+def _blocks(items: Ints, *, row_bytes: int, max_memory: int) -> Iterator[Ints]:
+    """Cut items, each of which needs so many bytes, into blocks that fit."""
+    at_a_time = max(1, max_memory // max(row_bytes, 1))
+    return (items[first : first + at_a_time] for first in range(0, len(items), at_a_time))
+
+
+def _count_above(negatives: Floats, bars: Floats) -> Ints:
+    """Count the negatives of each query, shape (n_queries, n_negatives), that exceed each of its bars.
+
+    Parameters
+    ----------
+    negatives
+        Similarities, shape (n_queries, n_negatives), in any order.
+    bars
+        Shape (n_queries, n_positives).
+    """
+    n_queries, n_positives = bars.shape
+    count = _count_above_by_positive if n_positives < n_queries else _count_above_by_query
+    return count(negatives, bars)
 
 
 def _count_above_by_positive(negatives: Floats, bars: Floats) -> Ints:
@@ -123,62 +240,6 @@ def _count_above_by_query(negatives: Floats, bars: Floats) -> Ints:
     for query, bar in enumerate(bars):
         above[query] = rising.shape[1] - np.searchsorted(rising[query], bar, side="right")
     return above
-
-
-def rank_against_controls(unit: Floats, *, classes: Ints, plates: Ints, is_control: Bools) -> RankLists:
-    """Rank, for every profile, the other profiles of its class against the other side of its plate.
-
-    The positives of a profile are all others of its class, on any plate; the negatives of a treated profile are the
-    control profiles of its own plate, and those of a control profile the treated ones.
-
-    Parameters
-    ----------
-    unit
-        Unit rows, shape (n_profiles, n_features).
-    classes, plates
-        Codes, shape (n_profiles,); class ``NO_CLASS`` has no positives.
-    is_control
-        Which side of the plate a profile is on, shape (n_profiles,).
-
-    Returns
-    -------
-    RankLists
-        One query per profile, in order.
-    """
-    positives, n_positives = _positives_in_class(unit, classes)
-    starts = _starts(n_positives)
-    ranks = np.empty(len(positives), dtype=np.int64)
-    n_negatives = np.zeros(len(unit), dtype=np.int64)
-    for plate in np.unique(plates):
-        on_plate = plates == plate
-        treated, controls = np.flatnonzero(on_plate & ~is_control), np.flatnonzero(on_plate & is_control)
-        cosines = unit[treated] @ unit[controls].T
-        for queries, negatives in ((treated, cosines), (controls, cosines.T)):
-            n_negatives[queries] = negatives.shape[1]
-            for size in np.unique(n_positives[queries]):
-                chosen = np.flatnonzero(n_positives[queries] == size)
-                places = starts[queries[chosen], np.newaxis] + np.arange(size)
-                ranks[places] = positive_ranks(positives[places], negatives[chosen])
-    return RankLists(ranks, n_positives, n_negatives)
-
-
-def _positives_in_class(unit: Floats, classes: Ints) -> tuple[Floats, Ints]:
-    """Give the cosines of each profile with the rest of its class, one profile after the other, and their numbers."""
-    in_class = classes != NO_CLASS
-    sizes = np.bincount(classes[in_class])
-    n_positives = np.zeros(len(unit), dtype=np.int64)
-    n_positives[in_class] = sizes[classes[in_class]] - 1
-    starts = _starts(n_positives)
-    positives = np.empty(n_positives.sum())
-    for size in np.unique(n_positives[n_positives > 0]) + 1:
-        of_size = np.flatnonzero(n_positives == size - 1)
-        groups = of_size[np.argsort(classes[of_size], kind="stable")].reshape(-1, size)
-        n_groups = max(1, _ROWS_AT_A_TIME // size)
-        for first in range(0, len(groups), n_groups):
-            members = groups[first : first + n_groups]
-            places = starts[members][:, :, np.newaxis] + np.arange(size - 1)
-            positives[places] = cosines_within_groups(unit[members])
-    return positives, n_positives
 
 
 def _starts(sizes: Ints) -> Ints:

@@ -357,3 +357,19 @@ LEAKAGE_AUDIT = TableSchema(
         Column("note", "string", "what the counts alone do not say", nullable=True),
     ),
 )
+
+FIGURE_FILES = TableSchema(
+    "benchmark_figures",
+    "a figure of the papers, drawn from our tables, as two files",
+    ("figure",),
+    (
+        Column("figure", "string", "name of both files"),
+        Column("title", "string", "what it shows"),
+        Column("png", "string", "path of the PNG below the store"),
+        Column("png_bytes", "integer", "size of the PNG"),
+        Column("png_sha256", "string", "digest of the PNG"),
+        Column("svg", "string", "path of the SVG below the store"),
+        Column("svg_bytes", "integer", "size of the SVG"),
+        Column("svg_sha256", "string", "digest of the SVG"),
+    ),
+)

@@ -1,13 +1,14 @@
 """What the columns of the benchmark tables are.
 
-Belongs here: the schemas of classes, scores and the published comparison, each column with the line that the web UI
-shows. Does not belong here: how the numbers come about (``detection``, ``class_scores``, ``comparison``).
+Belongs here: the schemas of classes and scores, each column with the line that the web UI shows. Does not belong here:
+how the numbers come about (``detection``, ``class_scores``), or the published figures (``comparison``).
 """
 
 from dataclasses import replace
 
 from cpjump_assets.science.schemas import CELL_LINES, EXPERIMENT_TYPES, TIMEPOINT_CODES, Column, TableSchema
 from cpjump_assets.science.strategies import STRATEGIES
+from cpjump_assets.science.tasks import TASKS, WELL_SELECTIONS
 
 _SHARE = (0.0, 1.0)
 
@@ -23,44 +24,44 @@ def _count(name: str, description: str) -> Column:
 
 _RULE = (
     Column("subset", "string", "train, validate or test of the split; all: every well, without a split"),
-    Column("task", "string", "what was asked of the profiles"),
+    Column("task", "string", "what was asked of the profiles", allowed=TASKS),
     Column("metric_mode", "string", "published rule that was followed; never rank rows of different modes together"),
     Column("p_convention", "string", "how p is made of the chance to be beaten"),
-    Column("wells", "string", "which wells took part by position"),
+    Column("wells", "string", "which wells took part, by position on the plate", allowed=WELL_SELECTIONS),
 )
+_CODE_WORDS = "low: the earlier of the modality's two times (the papers' short), high: the later (long)"
 _MODALITY_AND_LINE = (
     Column("Metadata_experiment_type", "string", "modality", allowed=EXPERIMENT_TYPES),
     Column("Metadata_cell_line", "string", "cell line", allowed=CELL_LINES),
 )
-_TIMEPOINT_CODE = Column(
-    "Metadata_timepoint_code",
-    "string",
-    "low: the earlier of the modality's two times (the papers' short), high: the later (long)",
-    allowed=TIMEPOINT_CODES,
-)
+_TIMEPOINT_CODE = Column("Metadata_timepoint_code", "string", _CODE_WORDS, allowed=TIMEPOINT_CODES)
 _CONDITION = (
     *_MODALITY_AND_LINE,
     Column("Metadata_timepoint", "integer", "hours from perturbation to staining"),
     _TIMEPOINT_CODE,
+    Column("reference_experiment_type", "string", "modality that is searched", allowed=EXPERIMENT_TYPES),
+    Column("reference_timepoint", "integer", "hours from perturbation to staining of what is searched"),
+    Column("reference_timepoint_code", "string", f"{_CODE_WORDS}, of what is searched", allowed=TIMEPOINT_CODES),
 )
 _RULE_AND_CONDITION = tuple(column.name for column in (*_RULE, *_CONDITION))
 
 CLASSES = TableSchema(
     "classes",
-    "a perturbation in one condition and subset",
-    (*_RULE_AND_CONDITION, "Metadata_broad_sample"),
+    "a perturbation, or in matching a target, of one task, condition and subset",
+    (*_RULE_AND_CONDITION, "class_name"),
     (
         *_RULE,
         *_CONDITION,
-        Column("Metadata_broad_sample", "string", "the perturbation"),
+        Column("class_name", "string", "perturbation (and well, for orf_same_well), or target in matching"),
+        Column("Metadata_broad_sample", "string", "the perturbation; missing in matching", nullable=True),
         Column("Metadata_target", "string", "gene that it acts on", nullable=True),
-        _count("n_wells", "its wells"),
-        _count("n_wells_scored", "its wells that have a positive and a negative"),
-        _share("mean_average_precision", "mean average precision of the scored wells"),
-        _share("p_value", "geometric mean of the p of the scored wells"),
+        _count("n_queries", "its wells; in matching, its consensus profiles"),
+        _count("n_queries_scored", "those that have a positive and a negative"),
+        _share("mean_average_precision", "mean average precision of the scored queries"),
+        _share("p_value", "p of the class by its mode"),
         _share("p_low", "p is certainly not less"),
         _share("p_high", "p is certainly not more; equal to p_low where p is exact"),
-        _share("q_value", "p corrected over the classes of the condition and subset"),
+        _share("q_value", "p corrected over the classes of the task, condition and subset"),
         Column("retrieved", "boolean", "q below the threshold; False where there is no q"),
         Column("undecided", "boolean", "the interval of p leaves the call open"),
     ),
@@ -68,42 +69,26 @@ CLASSES = TableSchema(
 
 SCORES = TableSchema(
     "scores",
-    "the score of one condition and subset",
+    "the score of one task, condition and subset",
     _RULE_AND_CONDITION,
     (
         *_RULE,
         *_CONDITION,
-        _count("n_wells", "wells that were asked, negative controls not counted"),
-        _count("n_negative_controls", "negative controls on the plates of the condition"),
-        _count("n_classes", "perturbations with a scored well: the denominator"),
-        _count("n_classes_without_positives", "perturbations of one well, which cannot be scored"),
-        _count("n_retrieved", "perturbations with q below the threshold"),
+        _count("n_profiles", "profiles that asked: wells, or in matching consensus profiles"),
+        _count("n_queries", "questions: one a well, or in matching one for each target of a consensus profile"),
+        _count("n_negative_controls", "negative controls on the plates of the condition; 0 in matching"),
+        _count("n_classes", "classes with a positive pair: the denominator"),
+        _count("n_classes_without_positives", "classes of which no query has a positive; they cannot be scored"),
+        _count("n_retrieved", "classes with q below the threshold"),
         _count("n_undecided", "calls that the interval of p leaves open"),
         _share("fraction_retrieved", "n_retrieved / n_classes"),
-        _share("fraction_retrieved_low", "lower end of the 95 % bootstrap interval"),
-        _share("fraction_retrieved_high", "upper end of the 95 % bootstrap interval"),
-        _share("mean_average_precision", "mean over the perturbations"),
-        Column("note", "string", "why there is no number, or not of all wells", nullable=True),
-    ),
-)
-
-PUBLISHED_COMPARISON = TableSchema(
-    "published_comparison",
-    "a published figure beside ours",
-    ("figure", "task", "Metadata_experiment_type", "Metadata_cell_line", "Metadata_timepoint_code", "run"),
-    (
-        Column("figure", "string", "figure of the publication"),
-        Column("task", "string", "what was asked of the profiles"),
-        *_MODALITY_AND_LINE,
-        _TIMEPOINT_CODE,
-        Column("release", "integer", "year of the publication"),
-        Column("run", "string", "which run of the authors; two of their runs differ in places"),
-        Column("published", "number", "fraction retrieved as printed", bounds=_SHARE),
-        _share("ours", "fraction retrieved here; missing where nothing was compared"),
-        Column("difference", "number", "ours - published, at the digits printed", nullable=True),
-        Column("tolerance", "number", "greatest difference between two runs of the authors"),
-        Column("verdict", "string", "whether ours reproduces the figure"),
-        Column("source", "string", "where the figure stands"),
+        _share("fraction_retrieved_low", "lower end of the 95 % bootstrap interval over classes"),
+        _share("fraction_retrieved_high", "upper end of the 95 % bootstrap interval over classes"),
+        _share("mean_average_precision", "mean over the classes"),
+        _share("mean_average_precision_low", "lower end of the 95 % bootstrap interval over classes"),
+        _share("mean_average_precision_high", "upper end of the 95 % bootstrap interval over classes"),
+        _share("same_well_share", "share of positive pairs in one well position; missing in matching"),
+        Column("note", "string", "why there is no number, or not of all queries", nullable=True),
     ),
 )
 

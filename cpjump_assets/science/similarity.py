@@ -19,6 +19,9 @@ Unit rows of up to some 8,000 features give a cosine that is off by less than th
 copies of one profile tie, on any machine and with any number of threads.
 """
 
+MAX_MEMORY = 1_000_000_000
+"""Bytes that the similarities of a score may take at a time, if nothing else is said."""
+
 
 def unit_rows(
     X: npt.NDArray[np.floating],
@@ -63,24 +66,6 @@ def unit_rows(
         )
     unit /= length[:, np.newaxis]
     return unit
-
-
-def cosines_within_groups(groups: Floats) -> Floats:
-    """Give the cosines of each row with the other rows of its group.
-
-    Parameters
-    ----------
-    groups
-        Unit rows, shape (n_groups, size, n_features).
-
-    Returns
-    -------
-    ndarray, shape (n_groups, size, size - 1)
-        The row's cosine with itself is left out; the others keep their order.
-    """
-    n_groups, size, _ = groups.shape
-    every = groups @ groups.transpose(0, 2, 1)
-    return every[:, ~np.eye(size, dtype=bool)].reshape(n_groups, size, size - 1)
 
 
 def _name_problem(profile: Floats, features: Sequence[str] | None) -> str:

@@ -60,3 +60,18 @@ def test_an_open_call_can_open_the_call_of_another():
     first, second = np.array([0.03, 0.049]), np.array([0.03, 0.051])
     calls = call(first, first, second, threshold=0.05)
     assert calls.undecided.tolist() == [True, True]
+
+
+def test_an_open_call_opens_none_of_another_family():
+    first, second = np.array([0.03, 0.049, 0.03, 0.02]), np.array([0.03, 0.051, 0.03, 0.02])
+    calls = call(first, first, second, families=np.array([0, 0, 1, 1]), threshold=0.05)
+    assert calls.undecided.tolist() == [True, True, False, False]
+    assert calls.significant.all()
+
+
+def test_missing_p_are_neither_called_nor_open():
+    p = np.array([np.nan, 0.01])
+    calls = call(p, p, p, threshold=0.05)
+    assert calls.significant.tolist() == [False, True]
+    assert not calls.undecided.any()
+    assert np.isnan(calls.q_value[0])

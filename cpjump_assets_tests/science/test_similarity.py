@@ -1,11 +1,11 @@
-"""Unit rows and cosines, against scikit-learn; what is refused; copies of a profile tie."""
+"""Unit rows and their products, against scikit-learn; what is refused; copies of a profile tie."""
 
 import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
 from cpjump_assets.science.errors import ProfileError
-from cpjump_assets.science.similarity import TIE, cosines_within_groups, unit_rows
+from cpjump_assets.science.similarity import TIE, unit_rows
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -25,16 +25,6 @@ def test_input_is_left_alone_and_rows_come_in_the_order_asked_for(rows):
     assert unit.tolist() == [expected[row] for row in (range(2) if rows is None else rows)]
 
 
-def test_within_groups_leaves_out_the_profile_itself_and_keeps_the_order_of_others():
-    unit = unit_rows(np.random.default_rng(2).normal(size=(12, 5)))
-    found = cosines_within_groups(unit.reshape(3, 4, 5))
-    expected = cosine_similarity(unit)
-    for group in range(3):
-        for row in range(4):
-            others = [group * 4 + other for other in range(4) if other != row]
-            np.testing.assert_allclose(found[group, row], expected[group * 4 + row, others], atol=1e-15)
-
-
 def test_not_finite_features_are_named():
     X = np.ones((4, 3))
     X[2, 1], X[3, 0] = np.nan, np.inf
@@ -44,6 +34,11 @@ def test_not_finite_features_are_named():
         unit_rows(X, np.array([1, 3]))
     with pytest.raises(ProfileError, match=r"row 0: feature 0 is -inf"):
         unit_rows(np.array([[-np.inf, 1.0]]))
+
+
+def test_profiles_that_are_not_taken_may_be_broken():
+    X = np.array([[np.nan, 1.0], [3.0, 4.0], [0.0, 0.0]])
+    assert unit_rows(X, np.array([1])).tolist() == [[0.6, 0.8]]
 
 
 def test_profiles_without_direction_are_refused():
@@ -64,5 +59,5 @@ def test_copies_of_a_profile_tie_whatever_blas_does(n_features):
     for n_queries, n_others in ((1, 1), (3, 7), (64, 64), (5, 130)):
         products = np.tile(query, (n_queries, 1)) @ np.tile(other, (n_others, 1)).T
         assert np.abs(products - exact).max() < TIE / 100
-    grouped = cosines_within_groups(np.stack([query, other])[np.newaxis])
+    grouped = np.tile(query, (6, 4, 1)) @ np.tile(other, (6, 4, 1)).transpose(0, 2, 1)
     assert np.abs(grouped - exact).max() < TIE / 100
