@@ -5,12 +5,13 @@ Belongs here: drawing manifests and audits. Does not belong here: the rules of e
 """
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from cpjump_assets.figures.canvas import MODALITY_COLOURS, VERDICT_COLOURS, new_figure, to_png
+from cpjump_assets.figures.canvas import MODALITY_COLOURS, VERDICT_COLOURS, new_figure
 from cpjump_assets.science.strategies import SUBSETS
 
 
-def subsets_figure(manifest: pd.DataFrame) -> bytes:
+def subsets_figure(manifest: pd.DataFrame) -> Figure:
     """Draw the wells of each subset, stacked by modality.
 
     Parameters
@@ -19,7 +20,7 @@ def subsets_figure(manifest: pd.DataFrame) -> bytes:
         ``SPLIT_MANIFEST`` of one strategy.
     """
     counts = pd.crosstab(manifest["subset"], manifest["Metadata_experiment_type"]).reindex(SUBSETS, fill_value=0)
-    figure, (axes,) = new_figure(5.2, 2.2)
+    figure, ((axes,),) = new_figure(5.2, 2.2)
     left = pd.Series(0, index=counts.index)
     for modality, colour in MODALITY_COLOURS.items():
         width = counts.get(modality, pd.Series(0, index=counts.index))
@@ -33,10 +34,10 @@ def subsets_figure(manifest: pd.DataFrame) -> bytes:
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("wells", fontsize=8)
     axes.legend(fontsize=7, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
-    return to_png(figure)
+    return figure
 
 
-def leakage_figure(audit: pd.DataFrame) -> bytes:
+def leakage_figure(audit: pd.DataFrame) -> Figure:
     """Draw the share of groups that cross subsets, for each leakage rule, in the colour of its verdict.
 
     Counts and the fate of a promise stand beside each bar in words: one group among thousands is a bar too thin to see.
@@ -46,7 +47,7 @@ def leakage_figure(audit: pd.DataFrame) -> bytes:
     audit
         ``LEAKAGE_AUDIT`` of one strategy.
     """
-    figure, (axes,) = new_figure(6.4, 0.22 * len(audit) + 0.7)
+    figure, ((axes,),) = new_figure(6.4, 0.22 * len(audit) + 0.7)
     share = (audit["groups_crossing"] / audit["groups"].where(audit["groups"] > 0)).fillna(0)
     colours = [VERDICT_COLOURS[verdict] for verdict in audit["verdict"]]
     axes.barh(audit["rule"], share, color=colours)
@@ -58,4 +59,4 @@ def leakage_figure(audit: pd.DataFrame) -> bytes:
     axes.set_xlim(0, 1.5)
     axes.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
     axes.set_xlabel("share of groups that cross subsets", fontsize=8)
-    return to_png(figure)
+    return figure

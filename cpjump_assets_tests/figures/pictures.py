@@ -5,16 +5,19 @@ import io
 import numpy as np
 import numpy.typing as npt
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
+from cpjump_assets.figures.canvas import to_png
 from cpjump_assets.orchestration.display import LARGEST_PNG
 
 _NEAR = 12
 """Greatest difference per channel that still is the colour: the palette of a figure is rounded."""
 
 
-def pixels(png: bytes) -> npt.NDArray[np.int16]:
-    """Decode a figure, shape (height, width, 3), once it is proved to be small and to have nothing at its edge."""
+def pixels(figure: Figure) -> npt.NDArray[np.int16]:
+    """Give a figure as pixels, shape (height, width, 3), proved to be a small PNG with nothing at its edge."""
+    png = to_png(figure)
     assert len(png) < LARGEST_PNG
     with Image.open(io.BytesIO(png)) as image:
         assert image.format == "PNG"
