@@ -64,8 +64,8 @@ class DemoOutcome(NamedTuple):
         ``split_manifest`` of each strategy.
     audits
         ``leakage_audit`` of each strategy.
-    scores
-        ``overall_scores``.
+    scores, percents, directions
+        ``overall_scores``, ``overall_percent_scores``, ``overall_directionality``.
     recovery
         What was retrieved of what was planted.
     seconds
@@ -78,6 +78,8 @@ class DemoOutcome(NamedTuple):
     subsets: dict[str, pd.DataFrame]
     audits: dict[str, pd.DataFrame]
     scores: pd.DataFrame
+    percents: pd.DataFrame
+    directions: pd.DataFrame
     recovery: pd.DataFrame
     seconds: float
     peak_bytes: int
@@ -135,6 +137,8 @@ def _sum_up(folder: Path, gallery: SimulatedGallery, seconds: float, peak_bytes:
         subsets={name: store.read(tables.SPLIT_MANIFEST.key(name)) for name in STRATEGIES},
         audits={name: store.read(tables.LEAKAGE_AUDIT.key(name)) for name in STRATEGIES},
         scores=store.read(tables.OVERALL_SCORES.key()),
+        percents=store.read(tables.OVERALL_PERCENT_SCORES.key()),
+        directions=store.read(tables.OVERALL_DIRECTIONALITY.key()),
         recovery=recovery(truth, store.read(tables.OVERALL_CLASSES.key())),
         seconds=seconds,
         peak_bytes=peak_bytes,

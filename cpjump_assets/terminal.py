@@ -1,6 +1,6 @@
 """How the command line looks: progress while it works, tables when it is done.
 
-Belongs here: rich output. Does not belong here: what the numbers are.
+Belongs here: rich output. Does not belong here: what the numbers are, the tables of scores (``terminal_scores``).
 
 Tables fit a terminal of 80 columns. What comes from outside (paths, names of files, subsets and reagents) is printed as
 it is, never read as markup.
@@ -84,10 +84,14 @@ def audit_table(audit: pd.DataFrame, *, title: str) -> None:
 def demo_summary(outcome: "DemoOutcome") -> None:
     """Print what the demo made: splits, leakage, scores beside the planted truth, time, memory and where to look."""
     from cpjump_assets.simulate.recovery import error_rates
+    from cpjump_assets.terminal_scores import detection_table, direction_table, matching_table, percent_table
 
     console = Console()
     console.print(_splits_table(outcome))
-    console.print(_scores_table(outcome.scores))
+    console.print(detection_table(outcome.scores))
+    console.print(matching_table(outcome.scores))
+    console.print(percent_table(outcome.percents))
+    console.print(direction_table(outcome.directions))
     console.print(_recovery_table(outcome.recovery))
     rates = error_rates(outcome.recovery)
     console.print(", ".join(f"{name} {value:.1%}" for name, value in rates.items()))
@@ -125,22 +129,6 @@ def _splits_table(outcome: "DemoOutcome") -> Table:
             *(f"{counts.get(subset, 0):,}" for subset in SUBSETS),
             f"[{'green' if kept == len(promised) else 'bold red'}]{kept} of {len(promised)}[/]",
             f"[yellow]{(audit['verdict'] == 'warning').sum()}[/]",
-        )
-    return table
-
-
-def _scores_table(scores: pd.DataFrame) -> Table:
-    table = Table(title="Perturbation detection, all wells (simulated data)", title_justify="left")
-    for name in ("condition", "classes", "retrieved", "fraction", "95 % interval", "mAP"):
-        table.add_column(name, justify="left" if name == "condition" else "right", no_wrap=True)
-    for row in scores.itertuples(index=False):
-        table.add_row(
-            f"{row.Metadata_experiment_type} {row.Metadata_cell_line} {row.Metadata_timepoint} h",
-            f"{row.n_classes}",
-            f"{row.n_retrieved}",
-            f"{row.fraction_retrieved:.3f}",
-            f"{row.fraction_retrieved_low:.3f}-{row.fraction_retrieved_high:.3f}",
-            f"{row.mean_average_precision:.3f}",
         )
     return table
 

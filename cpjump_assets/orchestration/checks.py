@@ -19,11 +19,21 @@ from cpjump_assets.orchestration.partitions import MAIN_PLATE_KEYS, strategies
 from cpjump_assets.orchestration.recording import recorded_versions
 from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.orchestration.tables import StoredAsset
+from cpjump_assets.science.comparison import PUBLISHED_COMPARISON
+from cpjump_assets.science.directionality import DIRECTIONAL_PAIRS, DIRECTIONALITY
 from cpjump_assets.science.feature_selection import FEATURE_SELECTION
 from cpjump_assets.science.leakage import AUDIT_RULES, BLOCKING_RULES
 from cpjump_assets.science.leakage_rules import PROMISES
-from cpjump_assets.science.schemas import EXPERIMENT_METADATA, LEAKAGE_AUDIT, PERTURBATIONS, SPLIT_MANIFEST, WELLS
-from cpjump_assets.science.score_tables import CLASSES, PUBLISHED_COMPARISON, SCORES, with_strategy
+from cpjump_assets.science.percent_scores import PERCENT_SCORES
+from cpjump_assets.science.schemas import (
+    EXPERIMENT_METADATA,
+    FIGURE_FILES,
+    LEAKAGE_AUDIT,
+    PERTURBATIONS,
+    SPLIT_MANIFEST,
+    WELLS,
+)
+from cpjump_assets.science.score_tables import CLASSES, SCORES, with_strategy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -316,6 +326,42 @@ def selected_profiles_finite(platform: Platform) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=not any(unusable.values()), severity=_ERROR, metadata=counts(unusable))
 
 
+@dg.asset_check(
+    asset=tables.PUBLISHED_COMPARISON.asset_key,
+    description=(
+        "Ours reproduces every published figure that it is compared with. Simulated data are not compared, and the "
+        "check passes with these words."
+    ),
+)
+def published_figures_reproduced(platform: Platform) -> dg.AssetCheckResult:
+    """Count the published figures that ours does not reproduce, by statistic."""
+    from cpjump_assets.science.comparison import coverage
+
+    found = coverage(platform.store.read(tables.PUBLISHED_COMPARISON.key()))
+    numbers = found.drop(columns="statistic").sum()
+    words = "compared" if numbers["n_compared"] else "not compared"
+    return dg.AssetCheckResult(
+        passed=bool(numbers["n_differing"] == 0),
+        severity=_WARN,
+        metadata={"figures": words, **counts(numbers), "by statistic": markdown_table(found)},
+    )
+
+
+@dg.asset_check(
+    asset=tables.BENCHMARK_FIGURES.asset_key,
+    description="Every figure that is listed lies in the store, as PNG and SVG, as it was drawn.",
+)
+def figures_as_drawn(platform: Platform) -> dg.AssetCheckResult:
+    """Compare the digests of the files with the list."""
+    store = platform.store
+    listed = store.read(tables.BENCHMARK_FIGURES.key())
+    digests = {row[kind]: row[f"{kind}_sha256"] for row in listed.to_dict("records") for kind in ("png", "svg")}
+    odd = [name for name, digest in digests.items() if store.file_digest(name) != digest]
+    return dg.AssetCheckResult(
+        passed=not odd, severity=_ERROR, metadata={"files": len(digests), "which": ", ".join(odd) or "none"}
+    )
+
+
 def _stored(store: Any, asset: StoredAsset) -> list[str]:
     return [key for key in MAIN_PLATE_KEYS if store.exists(asset.key(key))]
 
@@ -331,7 +377,13 @@ _SCHEMAS: list[tuple[StoredAsset, "TableSchema", dg.PartitionsDefinition | None]
     (tables.OVERALL_SCORES, SCORES, None),
     (tables.BENCHMARK_CLASSES, with_strategy(CLASSES), strategies),
     (tables.BENCHMARK_SCORES, with_strategy(SCORES), strategies),
+    (tables.OVERALL_PERCENT_SCORES, PERCENT_SCORES, None),
+    (tables.OVERALL_DIRECTIONALITY, DIRECTIONALITY, None),
+    (tables.OVERALL_DIRECTIONAL_PAIRS, DIRECTIONAL_PAIRS, None),
+    (tables.BENCHMARK_PERCENT_SCORES, with_strategy(PERCENT_SCORES), strategies),
+    (tables.BENCHMARK_DIRECTIONALITY, with_strategy(DIRECTIONALITY), strategies),
     (tables.PUBLISHED_COMPARISON, PUBLISHED_COMPARISON, None),
+    (tables.BENCHMARK_FIGURES, FIGURE_FILES, None),
 ]
 
 all_checks: list[Callable[..., Any]] = [
@@ -346,4 +398,6 @@ all_checks: list[Callable[..., Any]] = [
     plates_complete,
     features_without_values,
     selected_profiles_finite,
+    published_figures_reproduced,
+    figures_as_drawn,
 ]

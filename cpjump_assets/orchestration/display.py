@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LARGEST_PNG = 80_000
 """Bytes of an inline picture: every page that lists the event loads it again."""
+LARGEST_GALLERY = 590_000
+"""Characters of several inline pictures in one event."""
 _COLUMNS_LISTED = 40
 
 
@@ -75,7 +77,26 @@ def picture(png: bytes, alt: str) -> dg.MetadataValue:
     """
     if len(png) > LARGEST_PNG:
         raise ValueError(f"picture {alt!r} has {len(png)} bytes, more than the {LARGEST_PNG} that the UI should carry")
-    return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
+    return dg.MetadataValue.md(_inline(png, alt))
+
+
+def pictures(pngs: Mapping[str, bytes]) -> dg.MetadataValue:
+    """Show several PNG inline, each below its name.
+
+    How many bytes a figure of real data takes depends on the data. One that is too large for the event, by itself or
+    together with those before it, is named and not shown; its file is in the store all the same.
+    """
+    parts: list[str] = []
+    for name, png in pngs.items():
+        shown = f"### {name}\n\n{_inline(png, name)}"
+        if len(png) > LARGEST_PNG or sum(map(len, parts)) + len(shown) > LARGEST_GALLERY:
+            shown = f"### {name}\n\ntoo large to be shown here ({len(png):,} bytes): see the file"
+        parts.append(shown)
+    return dg.MetadataValue.md("\n\n".join(parts))
+
+
+def _inline(png: bytes, alt: str) -> str:
+    return f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
 def counts(values: Mapping[str, int]) -> dict[str, dg.MetadataValue]:

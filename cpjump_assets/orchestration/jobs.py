@@ -30,11 +30,12 @@ observe_gallery = _job("observe_gallery", "List the plates' profiles in the gall
 metadata = _job("metadata", "Plates, reagents and wells.", "experiment_metadata", "perturbations", "wells")
 profiles = _job(
     "profiles",
-    "Pull, annotate and normalize plates; takes a range of plates in one run.",
+    "Pull, annotate, normalize and select features of plates; takes a range of plates in one run.",
     "aggregated_profiles",
     "annotated_profiles",
     "normalized_profiles",
     "normalized_profiles_whole_plate",
+    "plate_selected_profiles",
 )
 batch = _job(
     "batch",
@@ -43,6 +44,9 @@ batch = _job(
     "selected_profiles",
     "overall_classes",
     "overall_scores",
+    "overall_percent_scores",
+    "overall_directionality",
+    "overall_directional_pairs",
 )
 strategy = _job(
     "strategy",
@@ -51,7 +55,14 @@ strategy = _job(
     "leakage_audit",
     "benchmark_classes",
     "benchmark_scores",
+    "benchmark_percent_scores",
+    "benchmark_directionality",
 )
-comparison = _job("comparison", "Published figures beside ours.", "published_comparison")
+comparison = _job(
+    "comparison",
+    "Published figures beside ours, and the figures of the papers drawn from our tables.",
+    "published_comparison",
+    "benchmark_figures",
+)
 
 asset_jobs = [observe_reference, observe_gallery, metadata, profiles, batch, strategy, comparison]

@@ -134,10 +134,10 @@ def refresh_plan(plate_keys: Sequence[str], *, plates_per_run: int | None = None
     ranges = contiguous_ranges(list(plate_keys), at_most=plates_per_run)
     return [
         PlannedRun("metadata", "plates, reagents, wells"),
-        *(PlannedRun("profiles", "pull, annotate, normalize", plate_range=span) for span in ranges),
+        *(PlannedRun("profiles", "pull, annotate, normalize, select", plate_range=span) for span in ranges),
         PlannedRun("batch", "select features, score all wells"),
         *(PlannedRun("strategy", f"split {name}", partition=name, required=False) for name in STRATEGIES),
-        PlannedRun("comparison", "compare with the published figures"),
+        PlannedRun("comparison", "compare with the published figures, draw ours"),
     ]
 
 

@@ -49,11 +49,21 @@ NORMALIZED_PROFILES = StoredAsset("profiles", "normalized_profiles", "1")
 NORMALIZED_WHOLE_PLATE = StoredAsset("profiles", "normalized_profiles_whole_plate", "1")
 FEATURE_SELECTION = StoredAsset("profiles", "feature_selection", "1")
 SELECTED_PROFILES = StoredAsset("profiles", "selected_profiles", "1")
-OVERALL_CLASSES = StoredAsset("benchmark", "overall_classes", "1")
-OVERALL_SCORES = StoredAsset("benchmark", "overall_scores", "1")
-BENCHMARK_CLASSES = StoredAsset("benchmark", "benchmark_classes", "1")
-BENCHMARK_SCORES = StoredAsset("benchmark", "benchmark_scores", "1")
-PUBLISHED_COMPARISON = StoredAsset("benchmark", "published_comparison", "1")
+PLATE_SELECTED_PROFILES = StoredAsset("profiles", "plate_selected_profiles", "1")
+OVERALL_CLASSES = StoredAsset("benchmark", "overall_classes", "2")
+OVERALL_SCORES = StoredAsset("benchmark", "overall_scores", "2")
+BENCHMARK_CLASSES = StoredAsset("benchmark", "benchmark_classes", "2")
+BENCHMARK_SCORES = StoredAsset("benchmark", "benchmark_scores", "2")
+OVERALL_PERCENT_SCORES = StoredAsset("benchmark", "overall_percent_scores", "1")
+BENCHMARK_PERCENT_SCORES = StoredAsset("benchmark", "benchmark_percent_scores", "1")
+OVERALL_DIRECTIONALITY = StoredAsset("benchmark", "overall_directionality", "1")
+OVERALL_DIRECTIONAL_PAIRS = StoredAsset("benchmark", "overall_directional_pairs", "1")
+BENCHMARK_DIRECTIONALITY = StoredAsset("benchmark", "benchmark_directionality", "1")
+PUBLISHED_COMPARISON = StoredAsset("benchmark", "published_comparison", "2")
+BENCHMARK_FIGURES = StoredAsset("benchmark", "benchmark_figures", "1")
+"""The list of the figures; the files themselves lie in ``FIGURES_FOLDER`` of the store."""
+
+FIGURES_FOLDER = "benchmark/figures"
 
 REFRESH_TAG = "cpjump/refresh"
 """Run tag that all runs of one refresh share."""
@@ -79,7 +89,7 @@ def provenance_from(
     """Give the provenance of a table made from other tables of the store.
 
     The origin travels along: what was made from simulated data says so, however many steps later. A configuration (a
-    dataclass) counts like an input: another one makes another table.
+    dataclass, or a tuple of several of one class) counts like an input: another one makes another table.
     """
     from cpjump_assets.storage.store import Provenance
 
@@ -100,8 +110,12 @@ def provenance_of_reference(asset: StoredAsset, inputs: Mapping[str, str]) -> "P
 def _configuration_digest(configuration: Any) -> dict[str, str]:
     if configuration is None:
         return {}
-    content = json.dumps(asdict(configuration), sort_keys=True, default=sorted)  # the default serves sets
-    return {type(configuration).__name__: hashlib.sha256(content.encode()).hexdigest()}
+    if isinstance(configuration, tuple):
+        name, values = type(configuration[0]).__name__, [asdict(one) for one in configuration]
+    else:
+        name, values = type(configuration).__name__, asdict(configuration)
+    content = json.dumps(values, sort_keys=True, default=sorted)  # the default serves sets
+    return {name: hashlib.sha256(content.encode()).hexdigest()}
 
 
 def _common_origin(origins: Iterable[str]) -> str:

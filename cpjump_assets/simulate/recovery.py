@@ -6,20 +6,23 @@ Belongs here: laying retrieved classes beside the planted truth. Does not belong
 
 import pandas as pd
 
+from cpjump_assets.science.rules import PAPER_RULE, rows_of
+from cpjump_assets.science.tasks import DETECTION
 from cpjump_assets.simulate.truth import STRONG
 
 _STRENGTHS = ("strong", "weak", "inactive")
 
 
 def recovery(truth: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
-    """Count how many of the strong, weak and inactive perturbations the detection task retrieves.
+    """Count how many of the strong, weak and inactive perturbations detection retrieves, by the rule of 2024.
 
     Parameters
     ----------
     truth
         ``Truth.perturbations``: the planted strength of each reagent.
     classes
-        Classes of the detection task; those that could not be scored are left out.
+        ``CLASSES`` of any tasks and rules. Those of detection on all wells in mode ``paper_2024`` are counted, but for
+        classes that could not be scored.
 
     Returns
     -------
@@ -27,7 +30,8 @@ def recovery(truth: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
         One row per modality and planted strength: ``classes`` (perturbation x condition), ``retrieved``, ``share``.
         Retrieved inactive ones are the false discoveries, which the correction keeps below 5 % of all retrieved.
     """
-    scored = classes[classes["n_wells_scored"] > 0].merge(
+    by_rule = rows_of(classes, task=DETECTION, **PAPER_RULE)
+    scored = by_rule[by_rule["n_queries_scored"] > 0].merge(
         truth[["Metadata_broad_sample", "strength"]], on="Metadata_broad_sample", validate="many_to_one"
     )
     scored["planted"] = pd.Categorical(

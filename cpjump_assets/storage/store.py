@@ -1,4 +1,4 @@
-"""The store: Parquet tables by group, asset and partition.
+"""The store: Parquet tables by group, asset and partition, and the few files that are no tables.
 
 Belongs here: paths, atomic writes, the provenance that travels inside each table, digests. Does not belong here:
 schemas and rules (``science``), pulled gallery objects (``gallery``), Dagster events (``orchestration``).
@@ -114,10 +114,38 @@ class Store:
 
     def path(self, key: TableKey) -> Path:
         """Give the file of a table; the suffix is appended because a plate key holds a dot."""
-        path = self.root / f"{key}.parquet"
+        return self.file_path(f"{key}.parquet")
+
+    def file_path(self, name: str) -> Path:
+        """Give the place of a file by its path below the store, such as ``benchmark/figures/figure_4a.png``.
+
+        Raises
+        ------
+        StoreError
+            If it would lie outside of the store.
+        """
+        path = self.root / name
         if not path.resolve().is_relative_to(self.root.resolve()):
-            raise StoreError(f"table {key} would lie outside of the store {self.root}")
+            raise StoreError(f"{name} would lie outside of the store {self.root}")
         return path
+
+    def write_file(self, name: str, content: bytes) -> str:
+        """Write a file that is no table in one piece, in place of the former one, and give its digest.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written, or the file would lie outside of it; what was there before stays.
+        """
+        path = self.file_path(name)
+        with atomic_path(path) as part:
+            part.write_bytes(content)
+        return file_digest(path)
+
+    def file_digest(self, name: str) -> str | None:
+        """Give the digest of a file by its path below the store; None where there is no such file."""
+        path = self.file_path(name)
+        return file_digest(path) if path.is_file() else None
 
     def exists(self, key: TableKey) -> bool:
         """Tell whether the table is there."""

@@ -83,12 +83,16 @@ class Lab:
 
     def check_manifest(self, strategy: str) -> FinishedRun:
         """Run the checks of the stored manifest alone, as the button of the web UI does."""
-        checks = dg.AssetSelection.checks_for_assets("split_manifest")
+        return self.check("split_manifest", partition=strategy)
+
+    def check(self, asset: str, *, partition: str | None = None) -> FinishedRun:
+        """Run the checks of an asset alone."""
+        checks = dg.AssetSelection.checks_for_assets(asset)
         job = dg.Definitions(jobs=[dg.define_asset_job("checks_alone", selection=checks)])
         definitions = dg.Definitions.merge(build_defs(self.settings), job)
         with self.instance() as instance:
             refresh = Refresh(definitions.resolve_job_def, instance, self.settings.store)
-            return refresh.execute(PlannedRun("checks_alone", "checks", partition=strategy))
+            return refresh.execute(PlannedRun("checks_alone", "checks", partition=partition))
 
     def materializations(self, asset: StoredAsset) -> list[dg.EventLogRecord]:
         """Give the recorded materializations of an asset, latest first."""
@@ -105,9 +109,10 @@ class Lab:
         return {evaluation.check_name: evaluation for evaluation in found}
 
     def digests(self) -> dict[str, str]:
-        """Give the digest of every table of the store, by its path."""
+        """Give the digest of every table and figure of the store, by its path."""
         root = self.store.root
-        return {path.relative_to(root).as_posix(): file_digest(path) for path in sorted(root.rglob("*.parquet"))}
+        paths = (path for kind in ("parquet", "png", "svg") for path in sorted(root.rglob(f"*.{kind}")))
+        return {path.relative_to(root).as_posix(): file_digest(path) for path in paths}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from cpjump_assets.build import build_defs
+from cpjump_assets.orchestration.refresh import refresh_plan
 from cpjump_assets.settings import Settings
 from cpjump_assets.web import instance_settings, open_instance
 
@@ -20,6 +21,7 @@ ASSETS = {
         "annotated_profiles",
         "normalized_profiles",
         "normalized_profiles_whole_plate",
+        "plate_selected_profiles",
         "feature_selection",
         "selected_profiles",
     },
@@ -28,7 +30,13 @@ ASSETS = {
         "overall_scores",
         "benchmark_classes",
         "benchmark_scores",
+        "overall_percent_scores",
+        "benchmark_percent_scores",
+        "overall_directionality",
+        "overall_directional_pairs",
+        "benchmark_directionality",
         "published_comparison",
+        "benchmark_figures",
     },
 }
 
@@ -57,15 +65,49 @@ def test_every_asset_says_what_a_row_is_and_who_owns_it(definitions: dg.Definiti
             assert node.code_version, node.key
 
 
-def test_lineage_reaches_from_the_scores_back_to_the_gallery(definitions: dg.Definitions) -> None:
+def _ancestors(definitions: dg.Definitions, asset: str) -> set[str]:
     graph = definitions.resolve_asset_graph()
     names: set[str] = set()
-    ahead = [dg.AssetKey("benchmark_scores")]
+    ahead = [dg.AssetKey(asset)]
     while ahead:
         key = ahead.pop()
         names.add(key.to_user_string())
         ahead.extend(graph.get(key).parent_keys)
-    assert {"gallery_profiles", "reference_tables", "split_manifest", "wells", "normalized_profiles"} <= names
+    return names
+
+
+@pytest.mark.parametrize(
+    ("asset", "between"),
+    [
+        ("benchmark_scores", {"split_manifest", "selected_profiles", "perturbations"}),
+        ("benchmark_percent_scores", {"split_manifest", "plate_selected_profiles"}),
+        ("benchmark_directionality", {"split_manifest", "selected_profiles", "perturbations"}),
+        ("benchmark_figures", {"overall_classes", "overall_percent_scores", "overall_directional_pairs"}),
+        ("published_comparison", {"overall_scores", "overall_percent_scores", "overall_directionality"}),
+    ],
+)
+def test_lineage_reaches_from_the_scores_back_to_the_gallery(
+    definitions: dg.Definitions, asset: str, between: set[str]
+) -> None:
+    found = _ancestors(definitions, asset)
+    assert {"gallery_profiles", "reference_tables", "wells", "normalized_profiles"} | between <= found
+
+
+def test_every_asset_is_made_by_one_job_of_the_refresh(definitions: dg.Definitions) -> None:
+    made: list[str] = []
+    for job in {run.job for run in refresh_plan(["2020_11_04_CPJUMP1.BR00116991"])}:
+        layer = definitions.resolve_job_def(job).asset_layer
+        made += [key.to_user_string() for key in layer.executable_asset_keys]
+    assert sorted(made) == sorted(set().union(*ASSETS.values()) - ASSETS["sources"])
+
+
+def test_every_table_of_metadata_splits_and_benchmark_has_a_schema_check(definitions: dg.Definitions) -> None:
+    checked = {
+        key.asset_key.to_user_string()
+        for key in definitions.resolve_asset_graph().asset_check_keys
+        if key.name.endswith("_schema")
+    }
+    assert checked == ASSETS["metadata"] | ASSETS["splits"] | ASSETS["benchmark"] | {"feature_selection"}
 
 
 def test_partitions_are_the_107_plates_and_the_three_strategies(definitions: dg.Definitions) -> None:

@@ -10,11 +10,13 @@ import pytest
 from PIL import Image
 
 from cpjump_assets.orchestration.display import (
+    LARGEST_GALLERY,
     LARGEST_PNG,
     column_schema,
     counts,
     markdown_table,
     picture,
+    pictures,
     table_metadata,
 )
 from cpjump_assets.science.schemas import SPLIT_MANIFEST
@@ -100,6 +102,25 @@ def test_a_picture_too_large_for_the_ui_is_refused():
     assert picture(_png(LARGEST_PNG), "at the limit").value
     with pytest.raises(ValueError, match="'above it' has 80001 bytes, more than the 80000"):
         picture(_png(LARGEST_PNG + 1), "above it")
+
+
+def test_pictures_are_shown_below_their_names_in_their_order():
+    shown = pictures({"figure_4a: detection": _png(), "figure_5b: directions": _png(5_000)}).value
+    parts = shown.split("\n\n")
+    assert parts[0::2] == ["### figure_4a: detection", "### figure_5b: directions"]
+    for part, size in zip(parts[1::2], (len(_png()), 5_000), strict=True):
+        content = part.removesuffix(")").partition("](data:image/png;base64,")[2]
+        assert len(base64.b64decode(content, validate=True)) == size
+
+
+def test_a_picture_that_the_event_cannot_carry_is_named_and_not_shown():
+    shown = pictures({"small": _png(), "large": _png(LARGEST_PNG + 1), "last": _png()}).value
+    assert shown.count("data:image/png") == 2
+    assert "### large\n\ntoo large to be shown here (80,001 bytes): see the file" in shown
+    many = pictures({f"figure {number}": _png(LARGEST_PNG) for number in range(8)}).value
+    assert many.count("data:image/png") == 5
+    assert many.count("too large") == 3
+    assert len(many) < LARGEST_GALLERY + 1_000
 
 
 def test_counts_of_numpy_become_numbers_that_dagster_plots():

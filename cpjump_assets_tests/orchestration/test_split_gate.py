@@ -37,7 +37,13 @@ WARNED = [
     (CELLCLIP, "target"),
     (CELLCLIP, "two-name compound"),
 ]
-DEPENDENTS = (tables.LEAKAGE_AUDIT, tables.BENCHMARK_CLASSES, tables.BENCHMARK_SCORES)
+DEPENDENTS = (
+    tables.LEAKAGE_AUDIT,
+    tables.BENCHMARK_CLASSES,
+    tables.BENCHMARK_SCORES,
+    tables.BENCHMARK_PERCENT_SCORES,
+    tables.BENCHMARK_DIRECTIONALITY,
+)
 
 
 def _plant(monkeypatch: pytest.MonkeyPatch, lab: Lab, leak: leaks.Leak) -> None:

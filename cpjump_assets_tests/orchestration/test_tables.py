@@ -1,5 +1,7 @@
 """What a table was made from, and where its measurements come from, however many steps later."""
 
+from dataclasses import dataclass
+
 import pandas as pd
 import pytest
 
@@ -74,6 +76,20 @@ def test_the_origin_travels_through_many_steps_and_is_never_named_twice(store):
 
 def test_a_mixed_table_is_never_taken_for_one_of_the_public_gallery(store):
     assert _made_from(store, SIMULATED, PUBLIC_ORIGIN).origin != PUBLIC_ORIGIN
+
+
+@dataclass(frozen=True)
+class _Config:
+    threshold: float = 0.05
+
+
+def test_a_configuration_counts_as_an_input_and_so_does_each_of_several(store):
+    inputs = inputs_of(store, _write(store, "profiles", SIMULATED))
+    configurations = [None, _Config(), _Config(0.1), (_Config(),), (_Config(), _Config(0.1)), (_Config(0.1), _Config())]
+    made = [provenance_from("1", inputs, configuration=each).inputs for each in configurations]
+    assert "_Config" not in made[0]
+    assert all(len(each["_Config"]) == 64 for each in made[1:])
+    assert len({each.get("_Config") for each in made}) == len(made)
 
 
 def test_metadata_tables_are_of_the_reference_and_carry_the_code_version_of_their_asset(store):

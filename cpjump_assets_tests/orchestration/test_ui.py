@@ -119,6 +119,16 @@ def test_the_figure_of_the_scores_is_drawn(page: Page, address: str) -> None:
     assert figure.evaluate("image => image.naturalWidth") > 200
 
 
+def test_the_figures_of_the_papers_are_shown_together(page: Page, address: str) -> None:
+    page.goto(f"{address}/assets/benchmark_figures?view=overview", wait_until="domcontentloaded")
+    row = page.locator("tr", has_text="figures").filter(has=page.get_by_text("[Show Markdown]"))
+    row.last.get_by_text("[Show Markdown]").click()
+    for name in ("figure_4a", "figure_5b", "percent_matching"):
+        figure = page.locator(f"img[alt^='{name}: ']")
+        figure.wait_for()
+        assert figure.evaluate("image => image.naturalWidth") > 200
+
+
 _LAUNCH = """
 mutation Launch($job: String!) {
   launchRun(executionParams: {selector: {

@@ -1,5 +1,6 @@
 """The store: whole or not at all, equal bytes for equal inputs, one clear error."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,29 @@ def test_a_foreign_parquet_file_is_refused(store: Store) -> None:
 def test_a_key_cannot_leave_the_store(store: Store) -> None:
     with pytest.raises(StoreError, match="outside of the store"):
         store.path(TableKey("profiles", "x", "../../../etc/passwd"))
+
+
+def test_a_file_that_is_no_table_is_written_whole_and_known_by_its_digest(store: Store) -> None:
+    name = "benchmark/figures/figure_4a.png"
+    assert store.file_digest(name) is None
+    assert store.write_file(name, b"first") == hashlib.sha256(b"first").hexdigest()
+    assert store.write_file(name, b"second") == store.file_digest(name) == hashlib.sha256(b"second").hexdigest()
+    assert [path.name for path in (store.root / "benchmark" / "figures").iterdir()] == ["figure_4a.png"]
+
+
+def test_a_file_that_cannot_be_written_leaves_the_former_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.write_file("figures/a.svg", b"first")
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StoreError, match=r"cannot write a.svg in .*: No space left on device"):
+        store.write_file("figures/a.svg", b"second")
+    assert [path.read_bytes() for path in (store.root / "figures").iterdir()] == [b"first"]
+
+
+@pytest.mark.parametrize("name", ["../outside.png", "figures/../../outside.png", "/etc/outside.png"])
+def test_a_file_never_lies_outside_of_the_store(store: Store, name: str) -> None:
+    with pytest.raises(StoreError, match="would lie outside of the store"):
+        store.write_file(name, b"")

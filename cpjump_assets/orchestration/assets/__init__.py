@@ -1,9 +1,9 @@
-"""The assets, one module for each group.
+"""The assets, one module for each group; the group benchmark has two, scores and reports.
 
 Belongs here: functions that load, call science, store and describe. Does not belong here: rules, scores, plots.
 """
 
-from cpjump_assets.orchestration.assets import benchmark, metadata, profiles, sources, splits
+from cpjump_assets.orchestration.assets import benchmark, metadata, profiles, reports, sources, splits
 
 all_assets = [
     sources.reference_tables,
@@ -17,9 +17,15 @@ all_assets = [
     profiles.annotated_profiles,
     profiles.normalized_profiles,
     profiles.normalized_profiles_whole_plate,
+    profiles.plate_selected_profiles,
     profiles.feature_selection,
     profiles.selected_profiles,
     benchmark.overall,
     benchmark.benchmark,
-    benchmark.published_comparison,
+    benchmark.overall_percent_scores,
+    benchmark.benchmark_percent_scores,
+    benchmark.overall_directions,
+    benchmark.benchmark_directionality,
+    reports.published_comparison,
+    reports.benchmark_figures,
 ]

@@ -1,32 +1,89 @@
-"""The benchmark: classes and scores, on all wells and on the subsets of each split strategy.
+"""The benchmark: every score, on all wells and on the subsets of each split strategy.
 
-Belongs here: loading profiles and manifests, calling science, storing. Does not belong here: what a score means.
+Belongs here: loading profiles and manifests, calling science, storing. Does not belong here: what a score means, the
+published figures and the pictures (``reports``).
+
+Each score comes twice: ``overall_*`` on all wells, ``benchmark_*`` for each subset of a strategy. Both are made by the
+same code; ``_Scope`` says which it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from cpjump_assets.orchestration import tables
-from cpjump_assets.orchestration.assets.profiles import selected_profiles
+from cpjump_assets.orchestration.assets.metadata import perturbations
+from cpjump_assets.orchestration.assets.profiles import plate_selected_profiles, selected_profiles, stored_plates
 from cpjump_assets.orchestration.assets.splits import sound_manifest, split_manifest
 from cpjump_assets.orchestration.display import markdown_table, picture
-from cpjump_assets.orchestration.partitions import strategies
+from cpjump_assets.orchestration.partitions import main_batch, strategies
 from cpjump_assets.orchestration.recording import Made, keep_table
 from cpjump_assets.orchestration.resources import Platform
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cpjump_assets.storage.store import Provenance
+    from cpjump_assets.science.features import Profiles
+    from cpjump_assets.science.schemas import TableSchema
+    from cpjump_assets.storage.store import Provenance, Store, StoredTable, TableKey
 
-_COMMON: dict[str, Any] = {"group_name": "benchmark", "owners": ["team:cpjump"], "kinds": {"numpy", "parquet"}}
+COMMON: dict[str, Any] = {"group_name": "benchmark", "owners": ["team:cpjump"], "kinds": {"numpy", "parquet"}}
+
+_OF_SUBSET = "\n\nA subset with fewer than 5 classes, samples or pairs to score says so instead of giving a number."
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """Which wells are scored: all of them, or those of each subset of a strategy."""
+
+    instance: dg.DagsterInstance
+    store: "Store"
+    strategy: str | None = None
+
+    @classmethod
+    def of(cls, context: dg.AssetExecutionContext, platform: Platform) -> "_Scope":
+        """Give the scope of a run: a strategy where it has a partition."""
+        return cls(context.instance, platform.store, context.partition_key if context.has_partition_key else None)
+
+    def inputs(self, *keys: "TableKey") -> dict[str, "StoredTable"]:
+        """Describe the tables that a score is made from, the manifest among them."""
+        manifest = [] if self.strategy is None else [tables.SPLIT_MANIFEST.key(self.strategy)]
+        return tables.inputs_of(self.store, *keys, *manifest)
+
+    def options(self, profiles: "Profiles") -> dict[str, Any]:
+        """Give what every score is told beside the profiles."""
+        from cpjump_assets.science.strategies import SUBSETS
+        from cpjump_assets.science.subsets import subset_of_wells
+
+        if self.strategy is None:
+            return {"features": profiles.features}
+        manifest = sound_manifest(self.instance, self.store, self.strategy)
+        subsets = subset_of_wells(profiles.metadata, manifest)
+        return {"features": profiles.features, "subsets": subsets, "subset_names": SUBSETS}
+
+    def keep(
+        self,
+        asset: tables.StoredAsset,
+        frame: "pd.DataFrame",
+        schema: "TableSchema",
+        provenance: "Provenance",
+        shown: Mapping[str, Any],
+    ) -> dg.MaterializeResult:
+        """Store a table of scores; that of a strategy names it in its first column."""
+        from cpjump_assets.science.score_tables import with_strategy
+
+        if self.strategy is not None:
+            schema = with_strategy(schema)
+            frame = frame.assign(split_strategy=self.strategy)[schema.column_names]
+        kept = keep_table(self.store, asset, Made(frame, shown), provenance, partition=self.strategy, schema=schema)
+        return kept._replace(asset_key=asset.asset_key)
 
 
 def _spec(asset: tables.StoredAsset, description: str, *deps: Any) -> dg.AssetSpec:
     return dg.AssetSpec(
-        asset.name, description=description, deps=deps, code_version=asset.code_version, skippable=False, **_COMMON
+        asset.name, description=description, deps=deps, code_version=asset.code_version, skippable=False, **COMMON
     )
 
 
@@ -35,8 +92,10 @@ def _spec(asset: tables.StoredAsset, description: str, *deps: Any) -> dg.AssetSp
     specs=[
         _spec(
             tables.OVERALL_CLASSES,
-            "A row is a perturbation in one condition, on all wells: its mAP, p, q, and whether it is retrieved.",
+            "A row is a perturbation or target of one task and condition, on all wells: mAP, p, q, and the call.\n\n"
+            "Six tasks, by both published rules, on all wells and on the inner ones.",
             selected_profiles,
+            perturbations,
         ),
         _spec(
             tables.OVERALL_SCORES,
@@ -47,15 +106,7 @@ def _spec(asset: tables.StoredAsset, description: str, *deps: Any) -> dg.AssetSp
 )
 def overall(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult]:
     """Score all wells of the primary plates."""
-    from cpjump_assets.science.detection import EVERY_WELL
-
-    inputs = tables.inputs_of(platform.store, tables.SELECTED_PROFILES.key())
-    yield from _score(
-        context.instance,
-        platform,
-        tables.provenance_from(tables.OVERALL_CLASSES.code_version, inputs),
-        subset_names=[EVERY_WELL],
-    )
+    yield from _score(_Scope.of(context, platform), tables.OVERALL_CLASSES, tables.OVERALL_SCORES)
 
 
 @dg.multi_asset(
@@ -64,82 +115,78 @@ def overall(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[d
     specs=[
         _spec(
             tables.BENCHMARK_CLASSES,
-            "A row is a perturbation in one condition and subset: its mAP, p, q, and whether it is retrieved.",
+            "A row is a perturbation or target of one task, condition and subset: mAP, p, q, and the call.\n\n"
+            "Six tasks, by both published rules, on all wells of the subset and on the inner ones.",
             selected_profiles,
+            perturbations,
             split_manifest,
         ),
         _spec(
             tables.BENCHMARK_SCORES,
-            "A row is a task, condition and subset: fraction retrieved with its interval, mean mAP, and counts.\n\n"
-            "A subset without a class to score says so instead of giving a number.",
+            "A row is a task, condition and subset: fraction retrieved with its interval, mean mAP, and counts."
+            + _OF_SUBSET,
             dg.AssetKey(tables.BENCHMARK_CLASSES.name),
         ),
     ],
 )
 def benchmark(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult]:
     """Score each subset of a strategy, with the negative controls of its plates as background."""
-    from cpjump_assets.science.strategies import SUBSETS
-
-    strategy = context.partition_key
-    inputs = tables.inputs_of(platform.store, tables.SELECTED_PROFILES.key(), tables.SPLIT_MANIFEST.key(strategy))
-    yield from _score(
-        context.instance,
-        platform,
-        tables.provenance_from(tables.BENCHMARK_CLASSES.code_version, inputs),
-        subset_names=SUBSETS,
-        strategy=strategy,
-    )
+    yield from _score(_Scope.of(context, platform), tables.BENCHMARK_CLASSES, tables.BENCHMARK_SCORES)
 
 
 def _score(
-    instance: dg.DagsterInstance,
-    platform: Platform,
-    provenance: "Provenance",
-    *,
-    subset_names: Sequence[str],
-    strategy: str | None = None,
+    scope: _Scope, of_classes: tables.StoredAsset, of_scores: tables.StoredAsset
 ) -> Iterator[dg.MaterializeResult]:
-    """Score and store classes and scores, of all wells or of the subsets of a strategy."""
-    from cpjump_assets.figures.scores import fraction_retrieved_figure
-    from cpjump_assets.science.detection import detect, scores
+    """Score and store classes and scores."""
+    from cpjump_assets.science.rules import RETRIEVAL_RULES, score_by_every_rule
+    from cpjump_assets.science.score_tables import CLASSES, SCORES
+
+    inputs = scope.inputs(tables.SELECTED_PROFILES.key(), tables.PERTURBATIONS.key())
+    provenance = tables.provenance_from(of_classes.code_version, inputs, configuration=RETRIEVAL_RULES)
+    profiles = _profiles_with_targets(scope.store)
+    found = score_by_every_rule(profiles.metadata, profiles.matrix, **scope.options(profiles))
+    yield scope.keep(of_classes, found.classes, CLASSES, provenance, {})
+
+    from_classes = tables.inputs_of(scope.store, of_classes.key(scope.strategy))
+    provenance = tables.provenance_from(of_scores.code_version, from_classes)
+    yield scope.keep(of_scores, found.scores, SCORES, provenance, _score_display(found.scores))
+
+
+def _profiles_with_targets(store: "Store") -> "Profiles":
+    """Read the selected profiles, with the genes that each reagent acts on."""
+    from dataclasses import replace
+
     from cpjump_assets.science.features import Profiles
-    from cpjump_assets.science.score_tables import CLASSES, SCORES, with_strategy
-    from cpjump_assets.science.subsets import subset_of_wells
+    from cpjump_assets.science.target_lists import with_target_lists
 
-    store = platform.store
     profiles = Profiles.from_frame(store.read(tables.SELECTED_PROFILES.key()))
-    subsets = (
-        None if strategy is None else subset_of_wells(profiles.metadata, sound_manifest(instance, store, strategy))
-    )
-    detection = detect(profiles.metadata, profiles.matrix, subsets=subsets, features=profiles.features)
-    classes, table = (
-        _with_strategy(frame, strategy) for frame in (detection.classes, scores(detection, subsets=subset_names))
-    )
-    of_classes, of_scores, schema_of = (
-        (tables.OVERALL_CLASSES, tables.OVERALL_SCORES, lambda schema: schema)
-        if strategy is None
-        else (tables.BENCHMARK_CLASSES, tables.BENCHMARK_SCORES, with_strategy)
-    )
-    kept = keep_table(store, of_classes, Made(classes), provenance, partition=strategy, schema=schema_of(CLASSES))
-    yield kept._replace(asset_key=of_classes.asset_key)
-    shown = {
-        "scores": markdown_table(table[_SHOWN_COLUMNS]),
-        "figure": picture(fraction_retrieved_figure(table), "fraction retrieved of each condition"),
+    reagents = store.read(tables.PERTURBATIONS.key())
+    return replace(profiles, metadata=with_target_lists(profiles.metadata, reagents))
+
+
+def _score_display(scores: "pd.DataFrame") -> dict[str, Any]:
+    from cpjump_assets.figures.canvas import to_png
+    from cpjump_assets.figures.scores import fraction_retrieved_figure
+    from cpjump_assets.science.rules import PAPER_RULE, rows_of
+
+    of_rule = rows_of(scores, **PAPER_RULE)
+    figure = to_png(fraction_retrieved_figure(of_rule))
+    return {
+        "shown": f"mode {PAPER_RULE['metric_mode']} on all wells: {len(of_rule)} of the {len(scores)} rows",
+        "scores": markdown_table(of_rule[_SHOWN_SCORES]),
+        "figure": picture(figure, "fraction retrieved of each condition"),
     }
-    from_classes = tables.inputs_of(store, of_classes.key(strategy))
-    provenance_of_scores = tables.provenance_from(of_scores.code_version, from_classes)
-    kept = keep_table(
-        store, of_scores, Made(table, shown), provenance_of_scores, partition=strategy, schema=schema_of(SCORES)
-    )
-    yield kept._replace(asset_key=of_scores.asset_key)
 
 
-_SHOWN_COLUMNS = [
+_SHOWN_SCORES = [
     "subset",
+    "task",
     "Metadata_experiment_type",
     "Metadata_cell_line",
     "Metadata_timepoint",
-    "n_wells",
+    "reference_experiment_type",
+    "reference_timepoint",
+    "n_profiles",
     "n_classes",
     "n_retrieved",
     "n_undecided",
@@ -151,34 +198,134 @@ _SHOWN_COLUMNS = [
 ]
 
 
-def _with_strategy(frame: "pd.DataFrame", strategy: str | None) -> "pd.DataFrame":
-    if strategy is None:
-        return frame
-    named = frame.copy()
-    named.insert(0, "split_strategy", strategy)
-    return named
+_PLATE_SELECTED = dg.AssetDep(plate_selected_profiles, partition_mapping=main_batch)
+
+
+@dg.asset(**COMMON, deps=[_PLATE_SELECTED], code_version=tables.OVERALL_PERCENT_SCORES.code_version)
+def overall_percent_scores(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """A row is a score of 2021, on all wells: Percent Replicating of a condition, or Percent Matching of a pair."""
+    return _score_percents(_Scope.of(context, platform), tables.OVERALL_PERCENT_SCORES)
 
 
 @dg.asset(
-    **_COMMON,
-    deps=[dg.AssetKey(tables.OVERALL_SCORES.name)],
-    code_version=tables.PUBLISHED_COMPARISON.code_version,
+    **COMMON,
+    partitions_def=strategies,
+    deps=[_PLATE_SELECTED, split_manifest],
+    description="A row is a score of 2021, of one condition or pair of conditions, and subset." + _OF_SUBSET,
+    code_version=tables.BENCHMARK_PERCENT_SCORES.code_version,
 )
-def published_comparison(platform: Platform) -> dg.MaterializeResult:
-    """A row is a published figure beside ours: difference, tolerance and verdict.
+def benchmark_percent_scores(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """Score each subset of a strategy as in 2021."""
+    return _score_percents(_Scope.of(context, platform), tables.BENCHMARK_PERCENT_SCORES)
 
-    On a simulated gallery it compares nothing, and says so.
-    """
-    from cpjump_assets.gallery.gallery import PUBLIC_ORIGIN
-    from cpjump_assets.published.tables import fractions_retrieved
-    from cpjump_assets.science.comparison import compare_with_published
-    from cpjump_assets.science.score_tables import PUBLISHED_COMPARISON
 
-    store = platform.store
-    inputs = tables.inputs_of(store, tables.OVERALL_SCORES.key())
-    provenance = tables.provenance_from(tables.PUBLISHED_COMPARISON.code_version, inputs)
-    table = compare_with_published(
-        fractions_retrieved(), store.read(tables.OVERALL_SCORES.key()), simulated=provenance.origin != PUBLIC_ORIGIN
-    )
-    shown = {"comparison": markdown_table(table.drop(columns="source"))}
-    return keep_table(store, tables.PUBLISHED_COMPARISON, Made(table, shown), provenance, schema=PUBLISHED_COMPARISON)
+def _score_percents(scope: _Scope, asset: tables.StoredAsset) -> dg.MaterializeResult:
+    from cpjump_assets.science.features import Profiles
+    from cpjump_assets.science.percent_scores import PERCENT_SCORES
+    from cpjump_assets.science.plate_stack import stack_selected
+    from cpjump_assets.science.rules import PERCENT_RULES, percents_by_every_rule, rows_of
+    from cpjump_assets.science.tasks import EVERY_WELL
+
+    # Of every normalized plate: one whose features were never selected is an error, not a score on fewer plates.
+    keys = [tables.PLATE_SELECTED_PROFILES.key(plate) for plate in stored_plates(scope.store)]
+    provenance = tables.provenance_from(asset.code_version, scope.inputs(*keys), configuration=PERCENT_RULES)
+    profiles, kept = stack_selected(Profiles.from_frame(scope.store.read(key)) for key in keys)
+    scores = percents_by_every_rule(profiles.metadata, profiles.matrix, kept=kept, **scope.options(profiles))
+    shown = {"scores on all wells": markdown_table(rows_of(scores, wells=EVERY_WELL)[_SHOWN_PERCENTS])}
+    return scope.keep(asset, scores, PERCENT_SCORES, provenance, shown)
+
+
+_SHOWN_PERCENTS = [
+    "subset",
+    "metric",
+    "Metadata_experiment_type",
+    "Metadata_cell_line",
+    "Metadata_timepoint",
+    "reference_experiment_type",
+    "reference_timepoint",
+    "n_units",
+    "n_above",
+    "null_95",
+    "percent",
+    "percent_low",
+    "percent_high",
+    "note",
+]
+
+
+@dg.multi_asset(
+    name="overall_directions",
+    specs=[
+        _spec(
+            tables.OVERALL_DIRECTIONAL_PAIRS,
+            "A row is a pair of consensus profiles of one gene and two modalities: signed cosine, and its rank.",
+            selected_profiles,
+            perturbations,
+        ),
+        _spec(
+            tables.OVERALL_DIRECTIONALITY,
+            "A row is a test in one cell line, on all wells: whether pairs of one gene are alike or opposite.\n\n"
+            "ORF against CRISPR also as published by mistake, in rows of their own.",
+            dg.AssetKey(tables.OVERALL_DIRECTIONAL_PAIRS.name),
+        ),
+    ],
+)
+def overall_directions(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult]:
+    """Pair all consensus profiles of one gene, and test their signs."""
+    from cpjump_assets.science.directionality import DIRECTIONAL_PAIRS, DIRECTIONALITY, strongest_pairs
+    from cpjump_assets.science.rules import directions_by_every_rule, rows_of
+    from cpjump_assets.science.tasks import EVERY_WELL
+
+    scope = _Scope.of(context, platform)
+    pairs, directions = tables.OVERALL_DIRECTIONAL_PAIRS, tables.OVERALL_DIRECTIONALITY
+    inputs = scope.inputs(tables.SELECTED_PROFILES.key(), tables.PERTURBATIONS.key())
+    profiles = _profiles_with_targets(scope.store)
+    found = directions_by_every_rule(profiles.metadata, profiles.matrix, **scope.options(profiles))
+    strongest = strongest_pairs(rows_of(found.pairs, wells=EVERY_WELL))
+    shown = {"strongest pairs of compounds and genes": markdown_table(strongest[_SHOWN_PAIRS])}
+    provenance = tables.provenance_from(pairs.code_version, inputs)
+    yield scope.keep(pairs, found.pairs, DIRECTIONAL_PAIRS, provenance, shown)
+
+    provenance = tables.provenance_from(directions.code_version, tables.inputs_of(scope.store, pairs.key()))
+    yield scope.keep(directions, found.scores, DIRECTIONALITY, provenance, _direction_display(found.scores))
+
+
+@dg.asset(
+    **COMMON,
+    partitions_def=strategies,
+    deps=[selected_profiles, perturbations, split_manifest],
+    description="A row is a test in one cell line and subset: whether pairs of one gene are alike or opposite."
+    + _OF_SUBSET,
+    code_version=tables.BENCHMARK_DIRECTIONALITY.code_version,
+)
+def benchmark_directionality(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """Test the signs of pairs in each subset of a strategy."""
+    from cpjump_assets.science.directionality import DIRECTIONALITY
+    from cpjump_assets.science.rules import directions_by_every_rule
+
+    scope, asset = _Scope.of(context, platform), tables.BENCHMARK_DIRECTIONALITY
+    inputs = scope.inputs(tables.SELECTED_PROFILES.key(), tables.PERTURBATIONS.key())
+    profiles = _profiles_with_targets(scope.store)
+    found = directions_by_every_rule(profiles.metadata, profiles.matrix, **scope.options(profiles))
+    provenance = tables.provenance_from(asset.code_version, inputs)
+    return scope.keep(asset, found.scores, DIRECTIONALITY, provenance, _direction_display(found.scores))
+
+
+def _direction_display(scores: "pd.DataFrame") -> dict[str, Any]:
+    from cpjump_assets.science.rules import rows_of
+    from cpjump_assets.science.tasks import EVERY_WELL
+
+    return {"tests on all wells": markdown_table(rows_of(scores, wells=EVERY_WELL).drop(columns="wells"))}
+
+
+_SHOWN_PAIRS = [
+    "Metadata_cell_line",
+    "direction",
+    "rank",
+    "query_name",
+    "query_timepoint",
+    "reference_experiment_type",
+    "reference_gene",
+    "reference_timepoint",
+    "cosine",
+]

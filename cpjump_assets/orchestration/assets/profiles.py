@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cpjump_assets.gallery.inventory import InventoryRow
     from cpjump_assets.science.features import Profiles
     from cpjump_assets.science.normalize import NormalizeConfig
-    from cpjump_assets.storage.store import Store, StoredTable
+    from cpjump_assets.storage.store import Store, StoredTable, TableKey
 
 _COMMON: dict[str, Any] = {"group_name": "profiles", "owners": ["team:cpjump"], "kinds": {"parquet"}}
 _PLATES: dict[str, Any] = {
@@ -166,6 +166,30 @@ def _plate_input(
     return PlateInput(provenance, upstream={name: table.digest for name, table in inputs.items()})
 
 
+@dg.asset(**_PLATES, deps=[normalized_profiles], code_version=tables.PLATE_SELECTED_PROFILES.code_version)
+def plate_selected_profiles(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
+    """A row is a well with the features selected on its plate alone, by the rules of 2021.
+
+    What Percent Replicating and Percent Matching compare; normalized to the plate's negative controls.
+    """
+    from cpjump_assets.science.feature_selection import PAPER_2021, apply_selection, select_features
+    from cpjump_assets.science.features import Profiles
+
+    store = platform.store
+
+    def make(plate: str) -> Made:
+        normalized = Profiles.from_frame(store.read(tables.NORMALIZED_PROFILES.key(plate)))
+        selection = select_features(normalized, PAPER_2021)
+        summary = counts({"features": len(selection), "kept features": selection["kept"].sum()})
+        return Made(apply_selection(normalized, selection).to_frame(), summary)
+
+    def source(plate: str) -> PlateInput:
+        inputs = {"normalized_profiles": store.describe(tables.NORMALIZED_PROFILES.key(plate))}
+        return _plate_input(tables.PLATE_SELECTED_PROFILES, inputs, configuration=PAPER_2021)
+
+    return map_plates(context, store, tables.PLATE_SELECTED_PROFILES, source=source, make=make)
+
+
 @dg.asset(
     **_COMMON,
     deps=[dg.AssetDep(normalized_profiles, partition_mapping=main_batch)],
@@ -182,7 +206,7 @@ def feature_selection(platform: Platform) -> dg.MaterializeResult:
     from cpjump_assets.science.plates import MAIN_BATCH
 
     store = platform.store
-    keys = _stored_plates(store)
+    keys = _normalized_plates(store)
     if not keys:
         raise ProfileError(f"no plate of {MAIN_BATCH} is normalized: features are selected over that batch")
     provenance = tables.provenance_from(
@@ -209,7 +233,7 @@ def selected_profiles(platform: Platform) -> dg.MaterializeResult:
     from cpjump_assets.science.feature_selection import apply_selection
 
     store = platform.store
-    keys = _stored_plates(store)
+    keys = _normalized_plates(store)
     inputs = tables.inputs_of(store, *keys, tables.FEATURE_SELECTION.key())
     provenance = tables.provenance_from(tables.SELECTED_PROFILES.code_version, inputs)
     selection = store.read(tables.FEATURE_SELECTION.key())
@@ -218,13 +242,16 @@ def selected_profiles(platform: Platform) -> dg.MaterializeResult:
     return keep_table(store, tables.SELECTED_PROFILES, Made(selected.to_frame(), shown), provenance)
 
 
-def _stored_plates(store: "Store") -> list:
+def stored_plates(store: "Store") -> list[str]:
     """Give the main batch's normalized plates that are there; a plate that the gallery lacks is counted by a check."""
-    keys = [tables.NORMALIZED_PROFILES.key(plate) for plate in MAIN_PLATE_KEYS]
-    return [key for key in keys if store.exists(key)]
+    return [plate for plate in MAIN_PLATE_KEYS if store.exists(tables.NORMALIZED_PROFILES.key(plate))]
 
 
-def _batch(store: "Store", keys: list) -> "Profiles":
+def _normalized_plates(store: "Store") -> list["TableKey"]:
+    return [tables.NORMALIZED_PROFILES.key(plate) for plate in stored_plates(store)]
+
+
+def _batch(store: "Store", keys: list["TableKey"]) -> "Profiles":
     from cpjump_assets.science.features import Profiles, stack
 
     return stack(Profiles.from_frame(store.read(key)) for key in keys)

@@ -37,6 +37,7 @@ def split_manifest(context: dg.AssetExecutionContext, platform: Platform) -> dg.
     A manifest that breaks what its strategy promises is never stored: its checks turn red, the former manifest stays,
     and whatever depends on the strategy refuses to run until a sound manifest is made.
     """
+    from cpjump_assets.figures.canvas import to_png
     from cpjump_assets.figures.splits import subsets_figure
     from cpjump_assets.science import splits
     from cpjump_assets.science.leakage import violations
@@ -60,7 +61,8 @@ def split_manifest(context: dg.AssetExecutionContext, platform: Platform) -> dg.
         reagents=("Metadata_broad_sample", "nunique"),
     )
     subsets = subsets.reindex(SUBSETS, fill_value=0).reset_index()
-    shown = {"subsets": markdown_table(subsets), "figure": picture(subsets_figure(manifest), "wells of each subset")}
+    figure = to_png(subsets_figure(manifest))
+    shown = {"subsets": markdown_table(subsets), "figure": picture(figure, "wells of each subset")}
     result = keep_table(
         store, tables.SPLIT_MANIFEST, Made(manifest, shown), provenance, partition=strategy, schema=SPLIT_MANIFEST
     )
@@ -117,6 +119,7 @@ def sound_manifest(instance: dg.DagsterInstance, store: "Store", strategy: str) 
 @dg.asset(**_COMMON, deps=[split_manifest, wells, perturbations], code_version=tables.LEAKAGE_AUDIT.code_version)
 def leakage_audit(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
     """A row is a leakage rule: its groups, how many cross subsets, and whether the strategy promises that none does."""
+    from cpjump_assets.figures.canvas import to_png
     from cpjump_assets.figures.splits import leakage_figure
     from cpjump_assets.science.leakage import audit
     from cpjump_assets.science.schemas import LEAKAGE_AUDIT
@@ -131,7 +134,7 @@ def leakage_audit(context: dg.AssetExecutionContext, platform: Platform) -> dg.M
     columns = ["rule", "groups", "groups_crossing", "wells_crossing", "promised", "verdict", "note"]
     shown = {
         "rules": markdown_table(table[columns]),
-        "figure": picture(leakage_figure(table), "share of groups that cross subsets, by rule"),
+        "figure": picture(to_png(leakage_figure(table)), "share of groups that cross subsets, by rule"),
     }
     return keep_table(
         store, tables.LEAKAGE_AUDIT, Made(table, shown), provenance, partition=strategy, schema=LEAKAGE_AUDIT
