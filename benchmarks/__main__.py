@@ -1,10 +1,10 @@
-"""``python -m benchmarks`` runs every comparison with its peer, one after the other, on one thread."""
+"""``python -m benchmarks`` runs every comparison and every measurement, one after the other, on one thread."""
 
 import os
 import subprocess
 import sys
 
-COMPARISONS = ("benchmarks.profiles", "benchmarks.retrieval")
+COMPARISONS = tuple(f"benchmarks.{name}" for name in ("profiles", "retrieval", "p_values", "scaling", "all_pairs"))
 
 
 def main() -> None:

@@ -1,224 +1,215 @@
-"""Detection, ours against copairs: the same arrays, in one run, on one core.
+"""The benchmark of 2024, ours against copairs: the same arrays, in one run, each on one core.
 
-Belongs here: the real plate layout of CPJUMP1 with seeded synthetic features, both implementations timed from arrays in
-memory to calls, with every null computed anew, and whether they agree. Does not belong here: what is being measured
-(``cpjump_assets.science.detection``).
+Belongs here: the rows, and which implementation is run on what. Does not belong here: what is measured
+(``cpjump_assets.science``), the calls of either side (``own``, ``peers``), or when they agree (``agreement``).
 
-Each is measured in a process of its own, bound to one core, so that peak memory is that of one implementation:
-``python -m benchmarks.retrieval [--reference FOLDER] [--json]``.
+Layout and labels are real, profiles are drawn (``layout``). Both are timed from arrays in memory to calls, with every
+null computed anew, each in a process of its own, so that peak memory is that of one implementation; copairs finds an
+empty cache in each. Where a row does not name a mode, ours is ``paper_2024``.
+``python -m benchmarks.retrieval [--rows sister] [--reference FOLDER] [--json]``.
 """
 
 import argparse
 import json
-import multiprocessing
-import os
-import resource
-import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from cpjump_assets.science.detection import CONDITION, detect
-from cpjump_assets.simulate.reference_files import write_invented_reference
+from benchmarks import own, peers
+from benchmarks.agreement import Arbiter, arbiter, same_queries
+from benchmarks.definition import Condition, MatchingCell, condition_of, matching_cells
+from benchmarks.layout import chosen_reference, real_layout, synthetic_profiles
+from benchmarks.processes import Measured, in_fresh_process, one_thread
+from cpjump_assets.science.class_scores import MetricMode
+from cpjump_assets.science.tasks import GENE_COMPOUND, MATCHING_TASKS, SISTER_COMPOUNDS, SISTER_GUIDES
 
-REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "data" / "cpjump1"
-N_FEATURES = 600
-OUR_RUNS = 9
-NULL_SIZE = 100_000
-ROUNDING = 4.5e-16
-"""Two sums of the same terms in another order; the difference of average precisions that means equal ranks."""
-
-ONE_CONDITION = {"Metadata_experiment_type": "Compound", "Metadata_cell_line": "A549", "Metadata_timepoint": 24}
-
-
-class Measured(NamedTuple):
-    """One implementation on one workload: seconds, peak memory, and average precision and counts of each well."""
-
-    seconds: float
-    megabytes: float
-    wells: pd.DataFrame
+ONE_CONDITION = Condition("Compound", "A549", 24)
+_MATCHING_PARTS = ((SISTER_COMPOUNDS, SISTER_GUIDES), (GENE_COMPOUND,))
 
 
-def real_layout(reference: Path) -> pd.DataFrame:
-    """Read the wells of the 40 primary plates from the official split table, without the empty ones."""
-    table = reference / "datasplits" / "cpjump1_metadata.csv"
-    if not table.is_file():
-        sys.exit(f"benchmarks.retrieval: {reference} is no reference root, it has no {table.relative_to(reference)}")
-    columns = ["Metadata_Plate", "Metadata_Well", "Metadata_broad_sample", "Metadata_target", "Metadata_control_type"]
-    frame = pd.read_csv(table, usecols=[*CONDITION, *columns])
-    frame = frame[frame["Metadata_broad_sample"] != "empty"].reset_index(drop=True)
-    return frame.assign(Metadata_Batch="2020_11_04_CPJUMP1", Metadata_is_primary=True)
+@dataclass(frozen=True)
+class Row:
+    """One comparison: the median of several runs of ours, one run of the peer, the peak memory of each process."""
+
+    name: str
+    ours_s: float
+    peer_s: float
+    ratio: float
+    agrees: bool
+    ours_mb: int
+    peer_mb: int
 
 
-def synthetic_profiles(layout: pd.DataFrame) -> np.ndarray:
-    """Draw profiles: noise, a shift per plate, and per reagent a direction of its own, of very different strengths."""
-    rng = np.random.default_rng(20210101)
-    X = rng.standard_normal((len(layout), N_FEATURES))
-    plates, _ = pd.factorize(layout["Metadata_Plate"], sort=True)
-    samples, names = pd.factorize(layout["Metadata_broad_sample"], sort=True)
-    strengths = rng.gamma(1.0, 0.4, len(names)) * (names != "DMSO")
-    X += 0.2 * rng.standard_normal((plates.max() + 1, N_FEATURES))[plates]
-    X += (strengths[:, np.newaxis] * rng.standard_normal((len(names), N_FEATURES)))[samples]
-    return X
+@dataclass(frozen=True)
+class Workload:
+    """Wells and profiles, and the folder in which each measured process finds them."""
+
+    folder: Path
+    layout: pd.DataFrame
+    X: np.ndarray
+
+    @classmethod
+    def save(cls, folder: Path, layout: pd.DataFrame, X: np.ndarray) -> "Workload":
+        """Write a workload into a new folder."""
+        folder.mkdir()
+        layout.to_parquet(folder / "layout.parquet")
+        np.save(folder / "profiles.npy", X)
+        return cls(folder, layout, X)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Workload":
+        """Read what ``save`` wrote."""
+        return cls(folder, pd.read_parquet(folder / "layout.parquet"), np.load(folder / "profiles.npy"))
+
+    def cells(self, detected: pd.DataFrame, tasks: Iterable[str]) -> list[MatchingCell]:
+        """Give the cells of some matching tasks."""
+        return [cell for cell in matching_cells(self.layout, self.X, detected) if cell.task in tasks]
 
 
-def ours(layout: pd.DataFrame, X: np.ndarray) -> tuple[float, pd.DataFrame]:
-    """Score wells and call classes of all conditions; the median of some runs, none of which leaves anything behind."""
-    seconds = []
-    for _ in range(OUR_RUNS):
-        start = time.perf_counter()
-        found = detect(layout, X)
-        seconds.append(time.perf_counter() - start)
-    wells = found.wells.set_index(["Metadata_Plate", "Metadata_Well"])
-    return statistics.median(seconds), wells[["n_positives", "n_negatives", "average_precision"]]
+def _our_detection(folder: Path) -> tuple[float, peers.Answers]:
+    work = Workload.load(folder)
+    return own.detection(work.layout, work.X)
 
 
-def peer(layout: pd.DataFrame, X: np.ndarray) -> tuple[float, pd.DataFrame]:
-    """Score wells and call classes of all conditions with copairs, once, with an empty cache of nulls."""
-    from copairs.map import average_precision, mean_average_precision
+def _our_matching(folder: Path, detected: pd.DataFrame, tasks: tuple[str, ...]) -> tuple[float, peers.Answers]:
+    work = Workload.load(folder)
+    return own.matching(work.layout, work.X, detected, tasks)
 
-    layout = layout.assign(negcon=layout["Metadata_control_type"] == "negcon")
-    parts = []
-    start = time.perf_counter()
+
+def _our_benchmark(folder: Path, mode: MetricMode) -> tuple[float, peers.Answers]:
+    work = Workload.load(folder)
+    return own.everything(work.layout, work.X, mode)
+
+
+def _their_detection(folder: Path) -> tuple[float, peers.Answers]:
+    work = Workload.load(folder)
     with tempfile.TemporaryDirectory() as cache:
-        for _, condition in layout.groupby(CONDITION):
-            part = average_precision(
-                condition,
-                X[condition.index],
-                pos_sameby=["Metadata_broad_sample"],
-                pos_diffby=[],
-                neg_sameby=["Metadata_Plate"],
-                neg_diffby=["negcon"],
-                progress_bar=False,
-            )
-            mean_average_precision(
-                part[~part["negcon"]],
-                ["Metadata_broad_sample"],
-                null_size=NULL_SIZE,
-                threshold=0.05,
-                seed=0,
-                progress_bar=False,
-                max_workers=1,
-                cache_dir=cache,
-            )
-            parts.append(part)
-    seconds = time.perf_counter() - start
-    wells = pd.concat(parts).set_index(["Metadata_Plate", "Metadata_Well"])
-    wells["n_negatives"] = wells["n_total_pairs"] - wells["n_pos_pairs"]
-    wells = wells.rename(columns={"n_pos_pairs": "n_positives"})
-    return seconds, wells[["n_positives", "n_negatives", "average_precision"]]
+        return peers.answer(peers.detection_calls(work.layout, work.X), Path(cache))
 
 
-def agree(layout: pd.DataFrame, X: np.ndarray, own: pd.DataFrame, other: pd.DataFrame) -> bool:
-    """Say whether both gave every well the same lists.
+def _their_matching(folder: Path, detected: pd.DataFrame, tasks: tuple[str, ...]) -> tuple[float, peers.Answers]:
+    with tempfile.TemporaryDirectory() as cache:
+        return peers.answer(peers.matching_calls(Workload.load(folder).cells(detected, tasks)), Path(cache))
 
-    copairs rounds similarities to single precision before it ranks. A well whose average precision differs counts as
-    equal if that rounding alone, done to the well's own list, gives the value of copairs.
-    """
-    other = other.loc[own.index]
-    counts_equal = (own[["n_positives", "n_negatives"]] == other[["n_positives", "n_negatives"]]).all(axis=None)
-    difference = (own["average_precision"] - other["average_precision"]).abs()
-    return bool(counts_equal) and all(
-        abs(_single_precision_score(layout, X, plate, well) - other.loc[(plate, well), "average_precision"]) <= ROUNDING
-        for plate, well in own.index[difference > ROUNDING]
+
+def _their_precisions(folder: Path, detected: pd.DataFrame) -> tuple[float, pd.DataFrame]:
+    return 0.0, peers.precisions(peers.matching_calls(Workload.load(folder).cells(detected, MATCHING_TASKS)))
+
+
+class Comparison:
+    """Makes the rows; what copairs answered for one row serves another one too."""
+
+    def __init__(self, folder: Path, reference: Path) -> None:
+        layout = real_layout(reference)
+        X = synthetic_profiles(layout)
+        self._work = Workload.save(folder / "all", layout, X)
+        one = condition_of(layout, ONE_CONDITION).index
+        self._one = Workload.save(folder / "one", layout.loc[one].reset_index(drop=True), X[one])
+        self._theirs: dict[tuple[str, ...], Measured] = {}
+
+    def rows(self) -> dict[str, Callable[[str], Row]]:
+        """Give what makes each row from its name, by name."""
+        sisters, gene_compound = _MATCHING_PARTS
+        return {
+            f"detection one condition, {_size(self._one)}": partial(self._detection, self._one),
+            f"detection 12 conditions, {_size(self._work)}": partial(self._detection, self._work),
+            "sister matching, 8 conditions": partial(self._matching, sisters),
+            "gene-compound, 16 cells": partial(self._matching, gene_compound),
+            "all, paper_2024": partial(self._all, "paper_2024"),
+            "all, copairs mode": partial(self._all, "copairs"),
+        }
+
+    @cached_property
+    def _detected(self) -> pd.DataFrame:
+        """The perturbations that both are asked to match."""
+        return own.detected(in_fresh_process(_our_detection, self._work.folder).result.classes.reset_index())
+
+    def _detection(self, work: Workload, name: str) -> Row:
+        ours = in_fresh_process(_our_detection, work.folder)
+        theirs = self._their_detection(work)
+        return _row(name, ours, [theirs], theirs.result.queries, arbiter(work.layout, work.X))
+
+    def _matching(self, tasks: tuple[str, ...], name: str) -> Row:
+        ours = in_fresh_process(_our_matching, self._work.folder, self._detected, tasks)
+        theirs = self._their_matching(tasks)
+        return _row(name, ours, [theirs], theirs.result.queries, self._arbiter(self._detected))
+
+    def _all(self, mode: MetricMode, name: str) -> Row:
+        """Compare everything together; each mode matches what it has itself detected.
+
+        The peer is timed once, on what mode ``paper_2024`` detects; on what another mode detects it is asked for
+        average precisions alone.
+        """
+        ours = in_fresh_process(_our_benchmark, self._work.folder, mode)
+        theirs = [self._their_detection(self._work), *(self._their_matching(part) for part in _MATCHING_PARTS)]
+        queries = [one.result.queries for one in theirs]
+        detected = own.detected(ours.result.classes.reset_index())
+        if set(detected["cell"] + detected["label"]) != set(self._detected["cell"] + self._detected["label"]):
+            queries[1:] = [in_fresh_process(_their_precisions, self._work.folder, detected).result]
+        return _row(name, ours, theirs, pd.concat(queries), self._arbiter(detected))
+
+    def _their_detection(self, work: Workload) -> Measured:
+        return self._remember(("detection", str(work.folder)), partial(in_fresh_process, _their_detection, work.folder))
+
+    def _their_matching(self, tasks: tuple[str, ...]) -> Measured:
+        return self._remember(
+            tasks, partial(in_fresh_process, _their_matching, self._work.folder, self._detected, tasks)
+        )
+
+    def _remember(self, key: tuple[str, ...], measure: Callable[[], Measured]) -> Measured:
+        if key not in self._theirs:
+            self._theirs[key] = measure()
+        return self._theirs[key]
+
+    def _arbiter(self, detected: pd.DataFrame) -> Arbiter:
+        return arbiter(self._work.layout, self._work.X, matching_cells(self._work.layout, self._work.X, detected))
+
+
+def _size(work: Workload) -> str:
+    return "{:,} wells x {} features".format(*work.X.shape)
+
+
+def _row(name: str, ours: Measured, theirs: list[Measured], queries: pd.DataFrame, judge: Arbiter) -> Row:
+    peer_s = sum(one.seconds for one in theirs)
+    return Row(
+        name,
+        ours_s=round(ours.seconds, 4),
+        peer_s=round(peer_s, 3),
+        ratio=round(peer_s / ours.seconds, 1),
+        agrees=same_queries(ours.result.queries, queries, judge),
+        ours_mb=round(ours.megabytes),
+        peer_mb=round(max(one.megabytes for one in theirs)),
     )
-
-
-def _single_precision_score(layout: pd.DataFrame, X: np.ndarray, plate: str, well: str) -> float:
-    """Score one well from the definition, with similarities rounded as copairs rounds them."""
-    (row,) = np.flatnonzero((layout["Metadata_Plate"] == plate) & (layout["Metadata_Well"] == well))
-    here = (layout[CONDITION] == layout.loc[row, CONDITION]).all(axis=1)
-    is_control = layout["Metadata_control_type"] == "negcon"
-    positive = here & (layout["Metadata_broad_sample"] == layout.loc[row, "Metadata_broad_sample"])
-    negative = (layout["Metadata_Plate"] == plate) & (is_control != is_control[row])
-    positives = np.flatnonzero(positive & (layout.index != row))
-    listed = np.concatenate([positives, np.flatnonzero(negative)])
-    unit = X[row] / np.linalg.norm(X[row])
-    others = X[listed] / np.linalg.norm(X[listed], axis=1)[:, np.newaxis]
-    similarity = np.sum(unit * others, axis=1).astype(np.float32)
-    order = np.argsort(1 - similarity, kind="stable")
-    ranks = np.flatnonzero(order < len(positives)) + 1
-    return float((np.arange(1, len(ranks) + 1) / ranks).mean())
-
-
-def _measure(implementation: Callable, layout_file: Path, profile_file: Path) -> Measured:
-    """Run one implementation; called in a fresh process."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    seconds, wells = implementation(pd.read_parquet(layout_file), np.load(profile_file))
-    return Measured(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, wells)
-
-
-def _in_fresh_process(implementation: Callable, layout_file: Path, profile_file: Path) -> Measured:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        return pool.submit(_measure, implementation, layout_file, profile_file).result()
-
-
-def compare(name: str, layout: pd.DataFrame, X: np.ndarray) -> dict[str, object]:
-    """Measure both on one workload."""
-    with tempfile.TemporaryDirectory() as folder:
-        files = Path(folder) / "layout.parquet", Path(folder) / "profiles.npy"
-        layout.to_parquet(files[0])
-        np.save(files[1], X)
-        own, other = _in_fresh_process(ours, *files), _in_fresh_process(peer, *files)
-    return {
-        "name": f"{name}, {len(layout):,} wells x {X.shape[1]} features",
-        "ours_s": round(own.seconds, 4),
-        "peer_s": round(other.seconds, 3),
-        "ratio": round(other.seconds / own.seconds, 1),
-        "agrees": agree(layout, X, own.wells, other.wells),
-        "ours_mb": round(own.megabytes),
-        "peer_mb": round(other.megabytes),
-    }
-
-
-def run(reference: Path) -> Iterator[dict[str, object]]:
-    """Measure one condition, then all twelve."""
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    layout = real_layout(reference)
-    X = synthetic_profiles(layout)
-    one = (layout[list(ONE_CONDITION)] == pd.Series(ONE_CONDITION)).all(axis=1)
-    yield compare("detection one condition", layout[one].reset_index(drop=True), X[one])
-    yield compare("detection 12 conditions", layout, X)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print one line for each workload, or with ``--json`` one object."""
+    """Print one line for each comparison, or with ``--json`` one object, as soon as it is known."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.retrieval", description=__doc__.splitlines()[0])
-    parser.add_argument("--reference", type=Path, help="reference root with datasplits/")
+    parser.add_argument("--reference", type=Path, help="reference root with datasplits/ and metadata/")
+    parser.add_argument("--rows", default="", help="only the rows whose name begins so")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
     options = parser.parse_args(arguments)
-    with chosen_reference(options.reference) as reference:
-        for row in run(reference):
-            print(json.dumps(row) if options.json else _line(row), flush=True)
+    one_thread()
+    with chosen_reference(options.reference) as reference, tempfile.TemporaryDirectory() as folder:
+        rows = Comparison(Path(folder), reference).rows()
+        chosen = [name for name in rows if name.startswith(options.rows)]
+        if not chosen:
+            parser.error(f"no row begins with {options.rows!r}; there are: {', '.join(rows)}")
+        for name in chosen:
+            row = rows[name](name)
+            print(json.dumps(asdict(row)) if options.json else _line(row), flush=True)
 
 
-def _line(row: dict[str, object]) -> str:
+def _line(row: Row) -> str:
     return (
-        f"{row['name']:<60} ours {row['ours_s']:.3f} s, {row['ours_mb']} MB   copairs {row['peer_s']:.2f} s,"
-        f" {row['peer_mb']} MB   {row['ratio']:.0f} x   agrees: {row['agrees']}"
+        f"{row.name:<60} ours {row.ours_s:.3f} s, {row.ours_mb} MB   copairs {row.peer_s:.2f} s,"
+        f" {row.peer_mb} MB   {row.ratio:.0f} x   agrees: {row.agrees}"
     )
-
-
-@contextmanager
-def chosen_reference(named: Path | None) -> Iterator[Path]:
-    """Give the named reference root, else the real one beside the project, else an invented one of the same design."""
-    if named is not None or REFERENCE.is_dir():
-        yield named or REFERENCE
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        print(f"no real reference tables at {REFERENCE}: invented ones of the same design", file=sys.stderr)
-        write_invented_reference(Path(folder), seed=0)
-        yield Path(folder)
 
 
 if __name__ == "__main__":
