@@ -15,10 +15,10 @@ from typing import Literal
 import numpy as np
 
 from cpjump_assets.science.arrays import Floats, Ints
-from cpjump_assets.science.class_null import class_tail_probability
-from cpjump_assets.science.monte_carlo import drawn_class_tail_probability, drawn_tail_probability
 from cpjump_assets.science.multiple_testing import Calls, call
-from cpjump_assets.science.null_distribution import PConvention, TailProbability, p_value, tail_probability
+from cpjump_assets.science.nulls.class_null import class_tail_probability
+from cpjump_assets.science.nulls.monte_carlo import drawn_class_tail_probability, drawn_tail_probability
+from cpjump_assets.science.nulls.null_distribution import PConvention, TailProbability, p_value, tail_probability
 from cpjump_assets.science.retrieval import RankLists
 from cpjump_assets.science.tasks import EVERY_WELL, WellSelection
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import false_discovery_control, gmean
 
 from cpjump_assets.science.class_scores import METRIC_MODES, MetricConfig, PValues, call_classes
-from cpjump_assets.science.null_distribution import p_value, tail_probability
+from cpjump_assets.science.nulls.null_distribution import p_value, tail_probability
 from cpjump_assets_tests.science.helpers_scores import random_ranks, rank_lists
 
 RULE = MetricConfig()

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.fft import irfft, rfft
 
 from cpjump_assets.science.arrays import Floats
-from cpjump_assets.science.rank_program import GridCounts, Tails
+from cpjump_assets.science.nulls.rank_program import GridCounts, Tails
 
 Spectrum = npt.NDArray[np.complex128]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cpjump_assets.science.arrays import Floats, Ints
-from cpjump_assets.science.rank_program import GridCounts, Key
+from cpjump_assets.science.nulls.rank_program import GridCounts, Key
+from cpjump_assets.science.nulls.tail_enumeration import sum_of_ranks
 from cpjump_assets.science.retrieval import RankLists
-from cpjump_assets.science.tail_enumeration import sum_of_ranks
 
 
 @dataclass(frozen=True)

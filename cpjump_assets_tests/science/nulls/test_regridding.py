@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cpjump_assets.science.rank_program import count_sets
-from cpjump_assets.science.regridding import (
+from cpjump_assets.science.nulls.rank_program import count_sets
+from cpjump_assets.science.nulls.regridding import (
     CountedNull,
     MeanGrid,
     moved_cells,

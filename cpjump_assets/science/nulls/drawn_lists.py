@@ -13,9 +13,9 @@ import numpy as np
 from scipy.special import betaincinv
 
 from cpjump_assets.science.arrays import Floats, Ints
-from cpjump_assets.science.class_recipes import Parts
-from cpjump_assets.science.rank_program import Key
-from cpjump_assets.science.tail_enumeration import atom_gap, sum_of_ranks
+from cpjump_assets.science.nulls.class_recipes import Parts
+from cpjump_assets.science.nulls.rank_program import Key
+from cpjump_assets.science.nulls.tail_enumeration import atom_gap, sum_of_ranks
 
 _LISTS_AT_A_TIME = 4_096
 _RANKS_AT_A_TIME = 2**20

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpjump_assets.science.tail_enumeration import count_by_last_rank, every_sum, sum_of_ranks, sums_above
+from cpjump_assets.science.nulls.tail_enumeration import count_by_last_rank, every_sum, sum_of_ranks, sums_above
 
 
 def _every_set(n_positives, length):

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from cpjump_assets.science import class_null
-from cpjump_assets.science.class_null import class_tail_probability
-from cpjump_assets.science.null_distribution import METHODS, p_value, tail_probability
+from cpjump_assets.science.nulls import class_null
+from cpjump_assets.science.nulls.class_null import class_tail_probability
+from cpjump_assets.science.nulls.null_distribution import METHODS, p_value, tail_probability
 from cpjump_assets.science.retrieval import RankLists
 
 NULL_SIZE = 100_000

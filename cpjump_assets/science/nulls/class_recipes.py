@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from cpjump_assets.science.arrays import Bools, Floats, Ints
-from cpjump_assets.science.rank_program import Key
+from cpjump_assets.science.nulls.rank_program import Key
 from cpjump_assets.science.retrieval import RankLists
 
 Parts = tuple[tuple[Key, float], ...]

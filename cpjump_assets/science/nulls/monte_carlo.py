@@ -10,11 +10,11 @@ configuration alone, so that it is the same whatever else is asked. Intervals ha
 import numpy as np
 
 from cpjump_assets.science.arrays import Ints
-from cpjump_assets.science.class_recipes import sort_out
-from cpjump_assets.science.drawn_lists import count_drawn_above, count_drawn_means_above
-from cpjump_assets.science.null_distribution import DRAWN_LISTS, TailProbability
-from cpjump_assets.science.observed_sums import sums_by_configuration
-from cpjump_assets.science.rank_program import Tails
+from cpjump_assets.science.nulls.class_recipes import sort_out
+from cpjump_assets.science.nulls.drawn_lists import count_drawn_above, count_drawn_means_above
+from cpjump_assets.science.nulls.null_distribution import DRAWN_LISTS, TailProbability
+from cpjump_assets.science.nulls.observed_sums import sums_by_configuration
+from cpjump_assets.science.nulls.rank_program import Tails
 from cpjump_assets.science.retrieval import RankLists
 
 _TIE = 1e-12

@@ -29,14 +29,14 @@ from functools import lru_cache, partial, reduce
 import numpy as np
 
 from cpjump_assets.science.arrays import Floats, Ints
-from cpjump_assets.science.class_recipes import MixedClasses, Parts, n_sets, sort_out
-from cpjump_assets.science.drawn_lists import (
+from cpjump_assets.science.nulls.class_recipes import MixedClasses, Parts, n_sets, sort_out
+from cpjump_assets.science.nulls.drawn_lists import (
     FALLBACK_SEED,
     count_drawn_means_above,
     fallback_size,
     share_interval,
 )
-from cpjump_assets.science.null_distribution import (
+from cpjump_assets.science.nulls.null_distribution import (
     CONVOLUTION,
     DRAWN_LISTS,
     ENUMERATION,
@@ -46,9 +46,9 @@ from cpjump_assets.science.null_distribution import (
     tails_by_program,
     tails_without_program,
 )
-from cpjump_assets.science.observed_sums import ObservedSums, sums_by_configuration
-from cpjump_assets.science.rank_program import GridCounts, Key, Tails, count_sets, is_programmable
-from cpjump_assets.science.regridding import (
+from cpjump_assets.science.nulls.observed_sums import ObservedSums, sums_by_configuration
+from cpjump_assets.science.nulls.rank_program import GridCounts, Key, Tails, count_sets, is_programmable
+from cpjump_assets.science.nulls.regridding import (
     CountedNull,
     MeanGrid,
     Spectrum,
@@ -57,8 +57,8 @@ from cpjump_assets.science.regridding import (
     split_atoms,
     tails_of_sum,
 )
+from cpjump_assets.science.nulls.tail_enumeration import every_sum
 from cpjump_assets.science.retrieval import RankLists
-from cpjump_assets.science.tail_enumeration import every_sum
 
 _GRIDS = (MeanGrid(27_720, 28_160, merged=8), MeanGrid(262_080, 264_600, merged=1))
 """Coarse and refined. 27,720 is a multiple of the numbers up to 12, 262,080 of those up to 16 but 11, so that the means

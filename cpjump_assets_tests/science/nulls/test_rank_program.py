@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from cpjump_assets.science import rank_program
-from cpjump_assets.science.rank_program import _count_down, _count_up, count_sets, is_programmable
+from cpjump_assets.science.nulls import rank_program
+from cpjump_assets.science.nulls.rank_program import _count_down, _count_up, count_sets, is_programmable
 
 
 def _cells_of_every_set(n_positives, length, cells):

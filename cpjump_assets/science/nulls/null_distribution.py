@@ -28,17 +28,17 @@ from typing import Literal
 import numpy as np
 
 from cpjump_assets.science.arrays import Floats, Ints
-from cpjump_assets.science.drawn_lists import FALLBACK_SEED, count_drawn_above, fallback_size, share_interval
-from cpjump_assets.science.observed_sums import ObservedSums, sums_by_configuration
-from cpjump_assets.science.rank_program import GridCounts, Key, Tails, count_sets, is_programmable
-from cpjump_assets.science.retrieval import RankLists
-from cpjump_assets.science.tail_enumeration import (
+from cpjump_assets.science.nulls.drawn_lists import FALLBACK_SEED, count_drawn_above, fallback_size, share_interval
+from cpjump_assets.science.nulls.observed_sums import ObservedSums, sums_by_configuration
+from cpjump_assets.science.nulls.rank_program import GridCounts, Key, Tails, count_sets, is_programmable
+from cpjump_assets.science.nulls.tail_enumeration import (
     LAST_RANK_LIMITS,
     atom_gap,
     count_by_last_rank,
     every_sum,
     sums_above,
 )
+from cpjump_assets.science.retrieval import RankLists
 
 PConvention = Literal["add_one", "strict"]
 """``add_one``: (1 + N P) / (1 + N), what the published estimate with N random lists gives on average, never below

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from cpjump_assets.science.class_null import class_tail_probability
-from cpjump_assets.science.drawn_lists import count_drawn_above, drawn_sums, share_interval
-from cpjump_assets.science.monte_carlo import drawn_class_tail_probability, drawn_tail_probability
-from cpjump_assets.science.null_distribution import tail_probability
+from cpjump_assets.science.nulls.class_null import class_tail_probability
+from cpjump_assets.science.nulls.drawn_lists import count_drawn_above, drawn_sums, share_interval
+from cpjump_assets.science.nulls.monte_carlo import drawn_class_tail_probability, drawn_tail_probability
+from cpjump_assets.science.nulls.null_distribution import tail_probability
+from cpjump_assets.science.nulls.tail_enumeration import every_sum
 from cpjump_assets.science.retrieval import RankLists
-from cpjump_assets.science.tail_enumeration import every_sum
 
 NULL_SIZE = 20_000
 

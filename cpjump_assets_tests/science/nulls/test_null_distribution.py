@@ -9,8 +9,8 @@ from copairs.compute import random_ap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpjump_assets.science.class_null import class_tail_probability
-from cpjump_assets.science.null_distribution import METHODS, p_value, tail_probability
+from cpjump_assets.science.nulls.class_null import class_tail_probability
+from cpjump_assets.science.nulls.null_distribution import METHODS, p_value, tail_probability
 from cpjump_assets.science.retrieval import RankLists
 
 NULL_SIZE = 100_000
