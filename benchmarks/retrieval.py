@@ -24,7 +24,7 @@ from benchmarks import own, peers
 from benchmarks.agreement import Arbiter, arbiter, same_queries
 from benchmarks.definition import Condition, MatchingCell, condition_of, matching_cells
 from benchmarks.layout import chosen_reference, real_layout, synthetic_profiles
-from benchmarks.processes import Measured, in_fresh_process, one_thread
+from benchmarks.processes import Measured, in_fresh_process, one_thread, processor_seconds
 from cpjump_assets.science.class_scores import MetricMode
 from cpjump_assets.science.tasks import GENE_COMPOUND, MATCHING_TASKS, SISTER_COMPOUNDS, SISTER_GUIDES
 
@@ -101,6 +101,13 @@ def _their_precisions(folder: Path, detected: pd.DataFrame) -> tuple[float, pd.D
     return 0.0, peers.precisions(peers.matching_calls(Workload.load(folder).cells(detected, MATCHING_TASKS)))
 
 
+def _their_draws(sizes: set[tuple[int, int]]) -> tuple[float, None]:
+    start = processor_seconds()
+    with tempfile.TemporaryDirectory() as cache:
+        peers.random_precisions(sizes, Path(cache))
+    return processor_seconds() - start, None
+
+
 class Comparison:
     """Makes the rows; what copairs answered for one row serves another one too."""
 
@@ -132,18 +139,20 @@ class Comparison:
     def _detection(self, work: Workload, name: str) -> Row:
         ours = in_fresh_process(_our_detection, work.folder)
         theirs = self._their_detection(work)
-        return _row(name, ours, [theirs], theirs.result.queries, arbiter(work.layout, work.X))
+        agrees = same_queries(ours.result.queries, theirs.result.queries, arbiter(work.layout, work.X))
+        return _row(name, ours, [theirs], agrees=agrees)
 
     def _matching(self, tasks: tuple[str, ...], name: str) -> Row:
         ours = in_fresh_process(_our_matching, self._work.folder, self._detected, tasks)
         theirs = self._their_matching(tasks)
-        return _row(name, ours, [theirs], theirs.result.queries, self._arbiter(self._detected))
+        agrees = same_queries(ours.result.queries, theirs.result.queries, self._arbiter(self._detected))
+        return _row(name, ours, [theirs], agrees=agrees)
 
     def _all(self, mode: MetricMode, name: str) -> Row:
         """Compare everything together; each mode matches what it has itself detected.
 
         The peer is timed once, on what mode ``paper_2024`` detects; on what another mode detects it is asked for
-        average precisions alone.
+        average precisions alone. A null that two parts have drawn counts once, as if they had shared a cache.
         """
         ours = in_fresh_process(_our_benchmark, self._work.folder, mode)
         theirs = [self._their_detection(self._work), *(self._their_matching(part) for part in _MATCHING_PARTS)]
@@ -151,7 +160,19 @@ class Comparison:
         detected = own.detected(ours.result.classes.reset_index())
         if set(detected["cell"] + detected["label"]) != set(self._detected["cell"] + self._detected["label"]):
             queries[1:] = [in_fresh_process(_their_precisions, self._work.folder, detected).result]
-        return _row(name, ours, theirs, pd.concat(queries), self._arbiter(detected))
+        agrees = same_queries(
+            self._without_controls(ours.result.queries),
+            self._without_controls(pd.concat(queries)),
+            self._arbiter(detected),
+        )
+        twice = self._remember(("drawn twice",), partial(in_fresh_process, _their_draws, _sizes_in_two(theirs)))
+        return _row(name, ours, theirs, agrees=agrees, drawn_twice_s=twice.seconds)
+
+    def _without_controls(self, queries: pd.DataFrame) -> pd.DataFrame:
+        """Leave out negative controls, which copairs asks too, and ``score_benchmark`` does not."""
+        layout = self._work.layout
+        controls = layout.loc[layout["Metadata_control_type"] == "negcon", "Metadata_broad_sample"]
+        return queries[~queries.index.get_level_values("label").isin(controls)]
 
     def _their_detection(self, work: Workload) -> Measured:
         return self._remember(("detection", str(work.folder)), partial(in_fresh_process, _their_detection, work.folder))
@@ -170,18 +191,26 @@ class Comparison:
         return arbiter(self._work.layout, self._work.X, matching_cells(self._work.layout, self._work.X, detected))
 
 
+def _sizes_in_two(parts: list[Measured]) -> set[tuple[int, int]]:
+    """Give the sizes of lists, (n_positives, n_negatives), that more than one part has."""
+    columns = ["n_positives", "n_negatives"]
+    sizes = [part.result.queries.drop_duplicates(columns)[columns] for part in parts]
+    counts = pd.concat(sizes).value_counts()
+    return set(counts.index[counts > 1])
+
+
 def _size(work: Workload) -> str:
     return "{:,} wells x {} features".format(*work.X.shape)
 
 
-def _row(name: str, ours: Measured, theirs: list[Measured], queries: pd.DataFrame, judge: Arbiter) -> Row:
-    peer_s = sum(one.seconds for one in theirs)
+def _row(name: str, ours: Measured, theirs: list[Measured], *, agrees: bool, drawn_twice_s: float = 0.0) -> Row:
+    peer_s = sum(one.seconds for one in theirs) - drawn_twice_s
     return Row(
         name,
         ours_s=round(ours.seconds, 4),
         peer_s=round(peer_s, 3),
         ratio=round(peer_s / ours.seconds, 1),
-        agrees=same_queries(ours.result.queries, queries, judge),
+        agrees=agrees,
         ours_mb=round(ours.megabytes),
         peer_mb=round(max(one.megabytes for one in theirs)),
     )

@@ -29,6 +29,11 @@ def test_the_demo_makes_everything_and_finds_what_was_planted(tmp_path: Path, mo
     share = outcome.recovery.set_index("planted")["share"]
     assert share["strong"] > 0.9
     assert share["inactive"] < 0.05
+    # Of compounds alone there is neither a guide nor a pair of modalities; what can be scored is.
+    assert set(outcome.scores["task"]) == {"detection", "sister_compounds"}
+    assert (outcome.percents.loc[outcome.percents["wells"] == "all", "percent"] > 30).all()
+    assert outcome.directions["odds_ratio"].isna().all()
+    assert outcome.directions["note"].notna().all()
     assert outcome.peak_bytes > 100e6
     assert (tmp_path / "demo" / "store" / "dagster_home" / "dagster.yaml").is_file()
     assert not (tmp_path / "own").exists()

@@ -8,9 +8,11 @@ import pytest
 from cpjump_assets import terminal
 from cpjump_assets.demo import DemoOutcome
 from cpjump_assets.science.strategies import CELLCLIP, GENE_COMPOUND, STRATEGIES
+from cpjump_assets_tests.figures.tables import benchmark_tables
 from cpjump_assets_tests.real_splits import RealSplits, real_splits
 
-TIMES = {"CRISPR": (96, 144), "Compound": (24, 48), "ORF": (48, 96)}
+MODALITIES = ("CRISPR", "Compound", "ORF")
+RULES = [("paper_2024", "all"), ("copairs", "all"), ("paper_2024", "inner")]
 
 
 @pytest.fixture(autouse=True)
@@ -27,25 +29,27 @@ def splits(reference_root: Path) -> RealSplits:
 
 @pytest.fixture
 def outcome(splits: RealSplits) -> DemoOutcome:
-    conditions = [(kind, line, time) for kind, times in TIMES.items() for line in ("A549", "U2OS") for time in times]
-    scores = pd.DataFrame(
-        [(*condition, 306, 100 + place, 0.5, 0.4, 0.6, 0.7) for place, condition in enumerate(conditions)],
-        columns=[
-            *("Metadata_experiment_type", "Metadata_cell_line", "Metadata_timepoint"),
-            *("n_classes", "n_retrieved"),
-            *("fraction_retrieved", "fraction_retrieved_low", "fraction_retrieved_high", "mean_average_precision"),
-        ],
-    )
     strengths = ["strong", "weak", "inactive"]
     recovery = pd.DataFrame(
         [
             (kind, strength, 1000 + place, found, found / (1000 + place))
-            for kind in TIMES
+            for kind in MODALITIES
             for place, (strength, found) in enumerate(zip(strengths, (900, 90, 10), strict=True))
         ],
         columns=["Metadata_experiment_type", "planted", "classes", "retrieved", "share"],
     ).astype({"planted": pd.CategoricalDtype(strengths, ordered=True)})
-    return DemoOutcome(Path("demo"), splits.manifests, splits.audits, scores, recovery, 61.4, 1_234_567_890)
+    made = benchmark_tables(of_rules=RULES)
+    return DemoOutcome(
+        Path("demo"),
+        splits.manifests,
+        splits.audits,
+        made.scores,
+        made.percents,
+        made.directions,
+        recovery,
+        61.4,
+        1_234_567_890,
+    )
 
 
 def _printed(capsys: pytest.CaptureFixture[str]) -> str:
@@ -70,12 +74,109 @@ def test_the_demo_shows_every_split_score_and_strength_uncut(outcome, capsys):
         "cpjump1_official_gene_compound": ("7,636", "2,543", "2,550", "5 of 5", "5"),
         "cellclip_cpjump_style": ("9,560", "0", "3,169", "2 of 2", "12"),
     }
-    scores = rows[3:15]
-    assert scores[0] == ("CRISPR A549 96 h", "306", "100", "0.500", "0.400-0.600", "0.700")
-    assert scores[-1][:3] == ("ORF U2OS 96 h", "306", "111")
-    recovery = rows[15:]
-    assert len(recovery) == 9
+    assert len(rows) == 3 + 12 + 6 + 7 + 3 + 9
+    recovery = rows[-9:]
     assert recovery[5] == ("Compound", "inactive", "1002", "10", "1.0%")
+
+
+def _one(table: pd.DataFrame, **wanted: object) -> pd.Series:
+    """Give the one row with these values."""
+    (place,) = table.index[(table[list(wanted)] == list(wanted.values())).all(axis=1)]
+    return table.loc[place]
+
+
+@pytest.fixture
+def printed(outcome, capsys) -> dict[str, tuple[str, ...]]:
+    """Give the cells of every line of the demo's tables, by its name."""
+    terminal.demo_summary(outcome)
+    return {row[0]: row[1:] for row in _rows(_printed(capsys))}
+
+
+def test_detection_is_that_of_2024_on_all_wells_with_its_interval(outcome, printed):
+    scores = outcome.scores.reset_index(drop=True)
+    row = _one(
+        scores,
+        task="detection",
+        metric_mode="paper_2024",
+        wells="all",
+        Metadata_experiment_type="ORF",
+        Metadata_cell_line="U2OS",
+        Metadata_timepoint=96,
+    )
+    interval = f"{row['fraction_retrieved_low']:.3f}-{row['fraction_retrieved_high']:.3f}"
+    fraction, mean = f"{row['fraction_retrieved']:.3f}", f"{row['mean_average_precision']:.3f}"
+    assert printed["ORF U2OS 96 h"] == ("160", str(row["n_retrieved"]), fraction, interval, mean)
+
+
+@pytest.mark.parametrize(
+    ("label", "task", "reference"),
+    [
+        ("sister compounds", "sister_compounds", {}),
+        ("sister guides", "sister_guides", {}),
+        (
+            "compound x CRISPR 144 h",
+            "gene_compound",
+            {"reference_experiment_type": "CRISPR", "reference_timepoint": 144},
+        ),
+        ("compound x ORF 48 h", "gene_compound", {"reference_experiment_type": "ORF", "reference_timepoint": 48}),
+    ],
+)
+def test_matching_has_a_column_for_each_cell_line_and_time(outcome, printed, label, task, reference):
+    scores = outcome.scores.reset_index(drop=True)
+    rule = {"task": task, "metric_mode": "paper_2024", "wells": "all", **reference}
+    own = [
+        _one(scores, **rule, Metadata_cell_line=line, Metadata_timepoint_code=code)
+        for line in ("A549", "U2OS")
+        for code in ("low", "high")
+    ]
+    assert printed[label] == tuple(f"{row['fraction_retrieved']:.2f} ({row['n_classes']})" for row in own)
+
+
+@pytest.mark.parametrize(
+    ("label", "wanted"),
+    [
+        ("replicating ORF", {"metric": "percent_replicating", "Metadata_experiment_type": "ORF"}),
+        ("matching CRISPR 96 h", {"metric": "percent_matching", "reference_timepoint_code": "low"}),
+    ],
+)
+def test_percent_scores_have_a_column_for_each_cell_line_and_time(outcome, printed, label, wanted):
+    percents = outcome.percents.reset_index(drop=True)
+    kind = label.split()[1]
+    own = [
+        _one(
+            percents,
+            **wanted,
+            wells="all",
+            reference_experiment_type=kind,
+            Metadata_cell_line=line,
+            Metadata_timepoint_code=code,
+        )
+        for line in ("A549", "U2OS")
+        for code in ("low", "high")
+    ]
+    assert printed[label] == tuple(f"{row['percent']:.1f}" for row in own)
+
+
+def test_directions_are_the_corrected_ones_with_their_interval(outcome, printed):
+    directions = outcome.directions.reset_index(drop=True)
+    corrected = {"wells": "all", "variant": "corrected", "comparison": "orf_crispr"}
+    own = [_one(directions, **corrected, Metadata_cell_line=line) for line in ("A549", "U2OS")]
+    cells = (f"{row['odds_ratio']:.2f} ({row['odds_low']:.2f}-{row['odds_high']:.2f})" for row in own)
+    assert printed["ORF with CRISPR"] == tuple(cells)
+
+
+def test_a_score_that_is_not_there_is_a_dash(outcome, capsys):
+    compounds = outcome.scores[
+        (outcome.scores["Metadata_experiment_type"] == "Compound")
+        & (outcome.scores["Metadata_cell_line"] == "A549")
+        & (outcome.scores["task"] != "gene_compound")
+    ].copy()
+    compounds.loc[compounds["task"] == "detection", ["fraction_retrieved", "fraction_retrieved_low"]] = float("nan")
+    terminal.demo_summary(outcome._replace(scores=compounds, percents=outcome.percents.head(0)))
+    rows = {row[0]: row[1:] for row in _rows(_printed(capsys))}
+    assert rows["Compound A549 24 h"][2:4] == ("-", "-")
+    assert rows["sister compounds"][2:] == ("-", "-")
+    assert "-" not in rows["sister compounds"][:2]
 
 
 def test_the_demo_ends_with_rates_time_memory_and_where_to_look(outcome, capsys):

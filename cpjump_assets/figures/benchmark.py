@@ -16,6 +16,7 @@ from cpjump_assets.figures.retrieval import retrieval_figure
 from cpjump_assets.science import tasks
 from cpjump_assets.science.directionality import COMPOUND_GENE, ORF_CRISPR
 from cpjump_assets.science.percent_scores import PERCENT_MATCHING, PERCENT_REPLICATING
+from cpjump_assets.science.rules import rows_of
 from cpjump_assets.science.tasks import EVERY_WELL
 
 
@@ -127,5 +128,4 @@ def rows_of_rule(
 
 def _rows_of(rule: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
     """Choose the rows of a rule, by the columns that the table has."""
-    known = [column for column in rule if column in table]
-    return table[(table[known] == pd.Series(rule)[known]).all(axis=1)]
+    return rows_of(table, **{column: value for column, value in rule.items() if column in table})

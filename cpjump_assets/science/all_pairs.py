@@ -2,8 +2,7 @@
 
 Belongs here: comparing n profiles with n profiles in bounded memory, where the negatives are not the controls of a
 plate but everything else, as in a screen without controls or for an embedding of any other origin. Does not belong
-here: the tasks of the benchmark (``detection``, ``matching``), average precision and p (``retrieval``,
-``null_distribution``).
+here: the tasks of the benchmark (``detection``, ``matching``), average precision (``retrieval``) and p (``nulls``).
 
 Of the n x n cosines only the tiles on and above the diagonal are computed, and each is counted in both directions: the
 product of a tile takes some five times as long as counting in it. Nothing is kept of a tile but counts.
@@ -16,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cpjump_assets.science.arrays import Ints
-from cpjump_assets.science.errors import ProfileError
-from cpjump_assets.science.retrieval import NO_CLASS, RankLists
+from cpjump_assets.science.retrieval import NO_CLASS, RankLists, refuse_too_many
 from cpjump_assets.science.similarity import TIE
 
 SINGLE_TIE = 2.0**-20
@@ -98,7 +96,7 @@ def rank_against_all(unit: _Matrix, classes: Ints, *, max_memory: int = 10**9) -
     Time grows with the square of n_profiles; 20,000 x 600 take 3 s in single precision and 6 s in double on one core.
     """
     order, codes, sizes = _sort_by_class(classes)
-    _refuse_too_many(int((sizes - 1).sum()), max_memory)
+    refuse_too_many(int((sizes - 1).sum()), 2 * np.dtype(np.int64).itemsize, max_memory)
     tie = SINGLE_TIE if unit.dtype == np.float32 else TIE
     queries = [
         _Queries(
@@ -138,15 +136,6 @@ def _sort_by_class(classes: Ints) -> tuple[Ints, Ints, Ints]:
     member_of = member_of[order]
     codes = np.cumsum(np.diff(member_of, prepend=member_of[:1]) != 0)
     return order, codes, counts[member_of]
-
-
-def _refuse_too_many(n_pairs: int, max_memory: int) -> None:
-    needed = n_pairs * 2 * np.dtype(np.int64).itemsize
-    if needed > max_memory:
-        raise ProfileError(
-            f"{n_pairs:,} pairs of positives are to be ranked; their ranks need {needed / 1e9:.1f} GB and max_memory is"
-            f" {max_memory / 1e9:.1f} GB: classes this large say little, or more memory must be allowed"
-        )
 
 
 def _classes_of_a_size(order: Ints, sizes: Ints) -> Iterator[tuple[int, Ints]]:

@@ -10,7 +10,7 @@ Benjamini-Hochberg over the classes of a cell (task, condition and subset), and 
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -20,10 +20,11 @@ from cpjump_assets.science.nulls.class_null import class_tail_probability
 from cpjump_assets.science.nulls.monte_carlo import drawn_class_tail_probability, drawn_tail_probability
 from cpjump_assets.science.nulls.null_distribution import PConvention, TailProbability, p_value, tail_probability
 from cpjump_assets.science.retrieval import RankLists
-from cpjump_assets.science.tasks import EVERY_WELL, WellSelection
+from cpjump_assets.science.tasks import EVERY_WELL, WELL_SELECTIONS, WellSelection
 
 MetricMode = Literal["paper_2024", "copairs"]
 METRIC_MODES: tuple[MetricMode, ...] = ("paper_2024", "copairs")
+_CONVENTIONS = (*get_args(PConvention), "monte_carlo")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class MetricConfig:
         A class is retrieved when its q is strictly below.
     wells
         Which wells take part, by position on the plate.
+
+    Raises
+    ------
+    ValueError
+        If a rule is not known: it must not pass for another one.
     """
 
     metric_mode: MetricMode = "paper_2024"
@@ -50,6 +56,14 @@ class MetricConfig:
     seed: int = 0
     q_threshold: float = 0.05
     wells: WellSelection = EVERY_WELL
+
+    def __post_init__(self) -> None:
+        known = {"metric_mode": METRIC_MODES, "p_convention": _CONVENTIONS, "wells": WELL_SELECTIONS}
+        for name, values in known.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name} {getattr(self, name)!r}: there are {', '.join(values)}")
+        if self.null_size < 1:
+            raise ValueError(f"null_size {self.null_size}: at least 1 list must be drawn")
 
     @property
     def p_label(self) -> str:

@@ -8,7 +8,7 @@ Does not belong here: the published numbers (``cpjump_assets.published``), how o
 import numpy as np
 import pandas as pd
 
-from cpjump_assets.science.class_scores import MetricConfig
+from cpjump_assets.science.rules import PAPER_RULE, rows_of
 from cpjump_assets.science.schemas import CELL_LINES, EXPERIMENT_TYPES, TIMEPOINT_CODES, Column, TableSchema
 from cpjump_assets.science.tasks import DETECTION, EVERY_WELL, TASKS
 
@@ -177,29 +177,24 @@ def coverage(comparison: pd.DataFrame) -> pd.DataFrame:
 
 def _retrieval(scores: pd.DataFrame, statistic: str, column: str) -> pd.DataFrame:
     """Give one column of the scores by the published rule as answers; a score without classes answers nothing."""
-    chosen = _rows(scores, subset=EVERY_WELL, **MetricConfig().rule())
+    chosen = rows_of(scores, subset=EVERY_WELL, **PAPER_RULE)
     return _answers(chosen[chosen["n_classes"] > 0].assign(statistic=statistic), column)
 
 
 def _percents(percents: pd.DataFrame) -> pd.DataFrame:
-    chosen = _rows(percents, subset=EVERY_WELL, wells=EVERY_WELL)
+    chosen = rows_of(percents, subset=EVERY_WELL, wells=EVERY_WELL)
     return _answers(chosen.assign(task=chosen["metric"], statistic=chosen["metric"].str.replace("_", " ")), "percent")
 
 
 def _odds_ratios(directions: pd.DataFrame) -> pd.DataFrame:
-    everywhere = _rows(directions, subset=EVERY_WELL, wells=EVERY_WELL)
-    chosen = pd.concat([_rows(everywhere, comparison=comparison, variant=v) for comparison, v in _AS_PUBLISHED.items()])
+    everywhere = rows_of(directions, subset=EVERY_WELL, wells=EVERY_WELL)
+    chosen = pd.concat(
+        [rows_of(everywhere, comparison=comparison, variant=v) for comparison, v in _AS_PUBLISHED.items()]
+    )
     named = chosen.rename(columns={"query_experiment_type": "Metadata_experiment_type"}).assign(
         task=DIRECTIONALITY, statistic=ODDS_RATIO, Metadata_timepoint_code=POOLED, reference_timepoint_code=POOLED
     )
     return _answers(named, "odds_ratio")
-
-
-def _rows(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:
-    """Give the rows that have the wanted value in each of the named columns."""
-    for column, value in wanted.items():
-        table = table[table[column] == value]
-    return table
 
 
 def _answers(named: pd.DataFrame, column: str) -> pd.DataFrame:

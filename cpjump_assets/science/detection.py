@@ -38,13 +38,14 @@ from cpjump_assets.science.tasks import (
     ORF_DIFFERENT_WELL,
     ORF_SAME_WELL,
     REFERENCE,
+    REPLICATE_TASKS,
 )
 
 _NOTHING_ASKED = "no well of this condition is in the subset"
 
 
 @dataclass(frozen=True)
-class ReplicateTask:
+class _ReplicateTask:
     """How one of the tasks on wells chooses.
 
     Attributes
@@ -62,10 +63,10 @@ class ReplicateTask:
     positives_are_elsewhere: bool = False
 
 
-REPLICATE_TASKS = {
-    DETECTION: ReplicateTask(),
-    ORF_SAME_WELL: ReplicateTask(("ORF",), class_is_in_one_well=True),
-    ORF_DIFFERENT_WELL: ReplicateTask(("ORF",), positives_are_elsewhere=True),
+_TASKS = {
+    DETECTION: _ReplicateTask(),
+    ORF_SAME_WELL: _ReplicateTask(("ORF",), class_is_in_one_well=True),
+    ORF_DIFFERENT_WELL: _ReplicateTask(("ORF",), positives_are_elsewhere=True),
 }
 
 
@@ -128,7 +129,7 @@ def detect(
 def ask_for_replicates(
     layout: Layout,
     X: npt.NDArray[np.floating],
-    tasks: Sequence[str] = tuple(REPLICATE_TASKS),
+    tasks: Sequence[str] = REPLICATE_TASKS,
     *,
     features: Sequence[str] | None = None,
     max_memory: int = MAX_MEMORY,
@@ -156,12 +157,12 @@ def ask_for_replicates(
     kinds = layout.condition_table["Metadata_experiment_type"]
     ranked: dict[str, list[_Ranked]] = {name: [] for name in tasks}
     for kind, wells in zip(kinds, layout.by_condition(), strict=True):
-        asked_here = [name for name in tasks if kind in REPLICATE_TASKS[name].modalities]
+        asked_here = [name for name in tasks if kind in _TASKS[name].modalities]
         if not asked_here:
             continue
         unit = unit_rows(X, layout.rows[wells], features=features, describe_row=layout.label)
         for name in asked_here:
-            ranked[name].append(_rank(layout, wells, unit, REPLICATE_TASKS[name], max_memory))
+            ranked[name].append(_rank(layout, wells, unit, _TASKS[name], max_memory))
     return [_questions(layout, name, parts) for name, parts in ranked.items() if parts]
 
 
@@ -174,7 +175,7 @@ class _Ranked:
     classes: Ints
 
 
-def _rank(layout: Layout, wells: Ints, unit: Floats, task: ReplicateTask, max_memory: int) -> _Ranked:
+def _rank(layout: Layout, wells: Ints, unit: Floats, task: _ReplicateTask, max_memory: int) -> _Ranked:
     asks = layout.subsets[wells] != NO_SUBSET
     classes = _class_codes(layout, wells, task)
     classes[~asks] = NO_CLASS
@@ -190,7 +191,7 @@ def _rank(layout: Layout, wells: Ints, unit: Floats, task: ReplicateTask, max_me
     return _Ranked(wells[asking], lists.take(asking), classes[asking])
 
 
-def _class_codes(layout: Layout, wells: Ints, task: ReplicateTask) -> Ints:
+def _class_codes(layout: Layout, wells: Ints, task: _ReplicateTask) -> Ints:
     """Give some wells the codes of their classes, rising by subset, sample and, where it matters, position."""
     codes = layout.subsets[wells] * (layout.samples.max() + 1) + layout.samples[wells]
     if task.class_is_in_one_well:
@@ -200,7 +201,7 @@ def _class_codes(layout: Layout, wells: Ints, task: ReplicateTask) -> Ints:
 
 def _questions(layout: Layout, task_name: str, parts: list[_Ranked]) -> Questions:
     """Put the conditions of a task together: cells by subset and condition, and in them classes by name."""
-    task = REPLICATE_TASKS[task_name]
+    task = _TASKS[task_name]
     conditions = np.flatnonzero(layout.condition_table["Metadata_experiment_type"].isin(task.modalities))
     wells = np.concatenate([part.wells for part in parts])
     cell_of = layout.subsets[wells] * len(conditions) + np.searchsorted(conditions, layout.conditions[wells])
@@ -254,7 +255,7 @@ def _cells(layout: Layout, task_name: str, conditions: Ints) -> pd.DataFrame:
     )
 
 
-def _class_columns(layout: Layout, wells: Ints, task: ReplicateTask) -> dict[str, Any]:
+def _class_columns(layout: Layout, wells: Ints, task: _ReplicateTask) -> dict[str, Any]:
     """Name the classes, from one well of each."""
     columns = layout.columns(wells, ["Metadata_broad_sample", "Metadata_target", "Metadata_Well"])
     position = columns.pop("Metadata_Well")

@@ -104,7 +104,7 @@ def _compounds(
     _, first, groups = np.unique(layout.samples[wells], return_index=True, return_inverse=True)
     of_compound = layout.metadata.iloc[layout.rows[wells[first]]]
     samples = of_compound["Metadata_broad_sample"].tolist()
-    targets = [sorted(set(genes.split("|"))) for genes in of_compound["Metadata_target_list"].fillna("")]
+    targets = [sorted(set(genes.split("|"))) for genes in of_compound["Metadata_target_list"].astype("str").fillna("")]
     names = of_compound["Metadata_pert_iname"].fillna(of_compound["Metadata_broad_sample"]).tolist()
     unit = _collapse(X, layout.rows[wells], groups, samples, condition)
     return _Perturbed(*_type_and_time(condition), unit, samples, names, targets)

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from cpjump_assets.science.arrays import Bools, Floats, Ints
-from cpjump_assets.science.retrieval import RankLists
+from cpjump_assets.science.retrieval import RankLists, refuse_too_many
 from cpjump_assets.science.similarity import TIE
 
 _BYTES_PER_COSINE = 32
 """A cosine, and what comparing it takes at a time."""
+_BYTES_PER_PAIR = 72
+"""A pair that shares a label: query and item, bar and rank, and what selecting and sorting them takes at a time."""
 _CACHE = 8_000_000
 """Bytes of similarities that are worked on at a time, however much memory is allowed: what stays near the cache."""
 
@@ -62,21 +64,29 @@ def rank_by_label(asking: Labelled, searched: Labelled, *, absolute: bool, max_m
     -------
     RankLists
         One query per label of ``asking``, in their order.
+
+    Raises
+    ------
+    ProfileError
+        If the pairs that share a label would take more than ``max_memory``.
     """
-    query, found = _pairs_with_common_label(asking, searched)
+    query, found = _pairs_with_common_label(asking, searched, max_memory)
+    spare = max_memory - len(query) * _BYTES_PER_PAIR
     row = asking.place[query]
     is_positive = asking.items[row] != searched.items[found]
+    by_row = np.argsort(row, kind="stable")
+    ends = np.searchsorted(row[by_row], np.arange(len(asking.items) + 1))
     above = np.empty(len(query), dtype=np.int64)
     n_negatives = np.empty(len(asking.items), dtype=np.int64)
-    for block in _blocks(len(asking.items), _BYTES_PER_COSINE * len(searched.items), max_memory):
+    for block in _blocks(len(asking.items), _BYTES_PER_COSINE * len(searched.items), spare):
         similarity = asking.unit[block] @ searched.unit.T
         if absolute:
             np.abs(similarity, out=similarity)
-        own = np.flatnonzero((row >= block.start) & (row < block.stop))
+        own = by_row[ends[block.start] : ends[block.stop]]
         bars = similarity[row[own] - block.start, found[own]] + TIE
         similarity[row[own] - block.start, found[own]] = -np.inf  # an item that shares a label is no negative
         n_negatives[block] = np.count_nonzero(similarity > -np.inf, axis=1)
-        above[own] = _count_above(similarity, row[own] - block.start, bars, max_memory)
+        above[own] = _count_above(similarity, row[own] - block.start, bars, spare)
     query, above = query[is_positive], above[is_positive]
     n_positives = np.bincount(query, minlength=len(asking.label))
     above = above[np.lexsort((above, query))]  # the more negatives stand above a positive, the later it comes
@@ -84,10 +94,11 @@ def rank_by_label(asking: Labelled, searched: Labelled, *, absolute: bool, max_m
     return RankLists(above + within + 1, n_positives, n_negatives[asking.place])
 
 
-def _pairs_with_common_label(asking: Labelled, searched: Labelled) -> tuple[Ints, Ints]:
+def _pairs_with_common_label(asking: Labelled, searched: Labelled, max_memory: int) -> tuple[Ints, Ints]:
     """Give all pairs of a query (a label of ``asking``) and the place of an item that carries it, even itself."""
     first = np.searchsorted(searched.label, asking.label, side="left")
     n_found = np.searchsorted(searched.label, asking.label, side="right") - first
+    refuse_too_many(int(n_found.sum()), _BYTES_PER_PAIR, max_memory)
     query = np.repeat(np.arange(len(asking.label)), n_found)
     within = np.arange(len(query)) - np.repeat(np.cumsum(n_found) - n_found, n_found)
     return query, searched.place[np.repeat(first, n_found) + within]

@@ -16,7 +16,7 @@ import pandas as pd
 from cpjump_assets.science.arrays import Bools, Ints
 from cpjump_assets.science.errors import BadTableError
 from cpjump_assets.science.features import well_label
-from cpjump_assets.science.selections import taking_part
+from cpjump_assets.science.selections import flags, taking_part
 from cpjump_assets.science.tasks import CONDITION, EVERY_WELL, WellSelection
 
 WELL = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
@@ -32,7 +32,7 @@ class Layout:
     Attributes
     ----------
     metadata
-        The metadata that were given, in their own order.
+        The metadata that were given, in their own order; of categories, the values.
     rows
         Where each well stands in ``metadata`` and in the profiles.
     subset_names
@@ -69,7 +69,8 @@ class Layout:
     def condition_table(self) -> pd.DataFrame:
         """Describe each condition by its columns."""
         first = np.searchsorted(self.conditions, np.arange(self.n_conditions))
-        return pd.DataFrame(self.columns(first, CONDITION))
+        table = pd.DataFrame(self.columns(first, CONDITION))
+        return table.astype({"Metadata_timepoint": "int64"})
 
     def with_asking_controls(self) -> "Layout":
         """Give the same layout with negative controls that ask in its one subset."""
@@ -112,17 +113,16 @@ def lay_out(
     Raises
     ------
     BadTableError
-        If a column or a value of it is missing, a well comes twice, or no well of a primary plate is there.
+        If a column or a value of it is missing or cannot be what it must, a well comes twice, or no well of a primary
+        plate is there.
     """
-    needed = [*WELL, *CONDITION, *SAMPLE, "Metadata_is_primary"]
-    missing = [column for column in needed if column not in metadata.columns]
-    if missing:
-        raise BadTableError(f"profiles to score lack the columns {', '.join(missing)}")
+    _refuse_missing_columns(metadata)
+    metadata = _without_categories(metadata)
     is_control = (metadata["Metadata_control_type"] == "negcon").to_numpy(dtype=bool, na_value=False)
     names = tuple(sorted(subset_names))
     subset = _subset_codes(metadata, subsets, names)
     subset[is_control] = NO_SUBSET
-    is_primary = metadata["Metadata_is_primary"].to_numpy(dtype=bool, na_value=False)
+    is_primary = flags(metadata, "Metadata_is_primary")
     is_empty = (metadata["Metadata_broad_sample"] == "empty").to_numpy(dtype=bool, na_value=False)
     rows = np.flatnonzero(is_primary & ~is_empty & (is_control | (subset != NO_SUBSET)) & taking_part(metadata, wells))
     if not rows.size:
@@ -130,6 +130,7 @@ def lay_out(
 
     frame = metadata.iloc[rows]
     _refuse_missing(frame[[*WELL, *CONDITION, "Metadata_broad_sample"]])
+    _refuse_broken_hours(frame["Metadata_timepoint"])
     conditions = _codes(*(frame[column] for column in CONDITION))
     plates = _codes(frame["Metadata_Batch"], frame["Metadata_Plate"])
     positions = _codes(frame["Metadata_Well"])
@@ -149,6 +150,19 @@ def lay_out(
     )
 
 
+def _refuse_missing_columns(metadata: pd.DataFrame) -> None:
+    needed = [*WELL, *CONDITION, *SAMPLE, "Metadata_is_primary"]
+    missing = [column for column in needed if column not in metadata.columns]
+    if missing:
+        raise BadTableError(f"profiles to score lack the columns {', '.join(missing)}")
+
+
+def _without_categories(metadata: pd.DataFrame) -> pd.DataFrame:
+    """Give categories as their values: categories sort by an order of their own, and take no other value."""
+    names = [name for name, dtype in metadata.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
+    return metadata.assign(**{str(name): metadata[name].astype("object").infer_objects() for name in names})
+
+
 def _subset_codes(metadata: pd.DataFrame, subsets: pd.Series | None, names: tuple[str, ...]) -> Ints:
     """Give the place in ``names`` of the subset of each row, NO_SUBSET for a row that is in none of them."""
     if subsets is None:
@@ -166,6 +180,14 @@ def _refuse_missing(frame: pd.DataFrame) -> None:
     if missing.any():
         counts = ", ".join(f"{name} in {count}" for name, count in missing[missing > 0].items())
         raise BadTableError(f"profiles to score must say what they are of; missing is {counts} of {len(frame)} rows")
+
+
+def _refuse_broken_hours(hours: pd.Series) -> None:
+    """Refuse a time point that is no whole number: scores are told apart, and seeded, by whole hours."""
+    numbers = pd.to_numeric(hours, errors="coerce")
+    odd = hours[numbers.isna() | (numbers % 1 != 0)]
+    if len(odd):
+        raise BadTableError(f"Metadata_timepoint must be whole hours, found {odd.iloc[0]} in {len(odd)} rows")
 
 
 def _refuse_duplicates(frame: pd.DataFrame, plates: Ints, positions: Ints) -> None:

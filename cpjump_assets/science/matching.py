@@ -15,7 +15,7 @@ none; an item that shares another gene is neither. A query is an item and one of
   that keeps none takes no part.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -59,12 +59,13 @@ def match(
     subset_names: Sequence[str] = (EVERY_WELL,),
     features: Sequence[str] | None = None,
     config: MetricConfig | None = None,
+    max_memory: int = MAX_MEMORY,
 ) -> Answers:
     """Score how well perturbations find those of their target.
 
     Parameters
     ----------
-    metadata, X, subsets, subset_names, features
+    metadata, X, subsets, subset_names, features, max_memory
         As for ``detection.detect``; ``metadata`` also with ``Metadata_target_list``, genes separated by ``|``.
     detected
         Classes on the same wells by the same rule, of which those of the detection task count: task, subset, condition,
@@ -82,14 +83,16 @@ def match(
     Raises
     ------
     BadTableError
-        As ``layout.lay_out``; or if ``Metadata_target_list`` is not there, or no condition is of a modality that the
-        tasks ask.
+        As ``layout.lay_out``; or if ``Metadata_target_list`` is not there, no condition is of a modality that the tasks
+        ask, or ``detected`` holds classes of several rules.
     ProfileError
-        If a consensus profile has a NaN or infinite feature, or is zero everywhere.
+        If a consensus profile has a NaN or infinite feature, or is zero everywhere; or if the pairs that share a target
+        would take more than ``max_memory``.
     """
     config = config or MetricConfig()
+    _refuse_several_rules(detected, config.rule())
     layout = lay_out(metadata, subsets, subset_names=subset_names, wells=config.wells)
-    asked = ask_for_targets(layout, X, detected, tasks, features=features)
+    asked = ask_for_targets(layout, X, detected, tasks, features=features, max_memory=max_memory)
     if not asked:
         kinds = ", ".join(sorted(set(layout.condition_table["Metadata_experiment_type"])))
         raise BadTableError(f"{', '.join(tasks)} cannot be asked of profiles that are all of {kinds}")
@@ -194,6 +197,14 @@ def _detected_items(
     genes, place, gene = _genes_of(layout.columns(first, ["Metadata_target_list"])["Metadata_target_list"])
     labelled = Labelled(np.arange(len(first)), unit, place, gene)
     return _Items(layout.subsets[first], layout.conditions[first], first, labelled, genes)
+
+
+def _refuse_several_rules(detected: pd.DataFrame, rule: Iterable[str]) -> None:
+    """Refuse classes of several rules, such as all of the platform: what any rule retrieved would count as detected."""
+    for name in rule:
+        found = sorted(set(detected[name].dropna())) if name in detected else []
+        if len(found) > 1:
+            raise BadTableError(f"detected classes must be of one {name}, found {', '.join(found)}")
 
 
 def _is_detected(layout: Layout, wells: Ints, detected: pd.DataFrame) -> npt.NDArray[np.bool_]:

@@ -185,7 +185,8 @@ class _Profiles:
         if self._kept is None:
             return np.arange(self._X.shape[1])
         wells = np.concatenate([self._wells[condition] for condition in conditions])
-        plates = sorted(set(plate_labels(self.layout.metadata.iloc[self.layout.rows[wells]])))
+        of_each_plate = wells[np.unique(self.layout.plates[wells], return_index=True)[1]]
+        plates = sorted(plate_labels(self.layout.metadata.iloc[self.layout.rows[of_each_plate]]))
         return self._kept.columns.get_indexer(pd.Index(common_features(self._kept, plates))).astype(np.int64)
 
     def standard(self, condition: int, columns: Ints) -> Floats:

@@ -75,8 +75,8 @@ class RankLists:
     def take(self, queries: Ints) -> "RankLists":
         """Give the lists of some queries, in the order asked for."""
         sizes = self.n_positives[queries]
-        within = np.arange(sizes.sum()) - np.repeat(_starts(sizes), sizes)
-        picked = np.repeat(_starts(self.n_positives)[queries], sizes) + within
+        picked = np.arange(sizes.sum())
+        picked += np.repeat(_starts(self.n_positives)[queries] - _starts(sizes), sizes)
         return RankLists(self.ranks[picked], sizes, self.n_negatives[queries])
 
     @classmethod
@@ -159,7 +159,7 @@ def _bars(unit: Floats, classes: Ints, apart: Ints, max_memory: int) -> tuple[Fl
     n_positives = np.zeros(len(unit), dtype=np.int64)
     n_alike = count_alike(classes[in_class], apart[in_class])
     n_positives[in_class] = sizes[classes[in_class]] - n_alike
-    _refuse_too_many(int(n_positives.sum()), max_memory)
+    refuse_too_many(int(n_positives.sum()), _BYTES_PER_POSITIVE, max_memory)
     starts = _starts(n_positives)
     bars = np.empty(n_positives.sum())
     spare = max_memory - bars.nbytes
@@ -185,8 +185,15 @@ def count_alike(classes: Ints, apart: Ints) -> Ints:
     return counts[pairs]
 
 
-def _refuse_too_many(n_pairs: int, max_memory: int) -> None:
-    needed = n_pairs * _BYTES_PER_POSITIVE
+def refuse_too_many(n_pairs: int, bytes_per_pair: int, max_memory: int) -> None:
+    """Refuse to rank more pairs of positives than memory allows: their ranks are the result, and cannot be cut up.
+
+    Raises
+    ------
+    ProfileError
+        With their number and what they need.
+    """
+    needed = n_pairs * bytes_per_pair
     if needed > max_memory:
         raise ProfileError(
             f"{n_pairs:,} pairs of positives are to be ranked; their ranks need {needed / 1e9:.1f} GB and max_memory is"

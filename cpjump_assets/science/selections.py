@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_bool_dtype
 
 from cpjump_assets.science.arrays import Bools
 from cpjump_assets.science.errors import BadTableError
-from cpjump_assets.science.tasks import EVERY_WELL, WellSelection
+from cpjump_assets.science.tasks import EVERY_WELL, WELL_SELECTIONS, WellSelection
 
 
 def taking_part(metadata: pd.DataFrame, wells: WellSelection) -> Bools:
@@ -29,11 +30,29 @@ def taking_part(metadata: pd.DataFrame, wells: WellSelection) -> Bools:
     BadTableError
         If inner wells are chosen and a profile does not say whether its well is outer.
     """
+    if wells not in WELL_SELECTIONS:
+        raise ValueError(f"wells {wells!r}: there are {', '.join(WELL_SELECTIONS)}")
     if wells == EVERY_WELL:
         return np.ones(len(metadata), dtype=bool)
     if "Metadata_is_outer" not in metadata or metadata["Metadata_is_outer"].isna().any():
         raise BadTableError("profiles must say in Metadata_is_outer whether their well is outer, to choose inner wells")
-    return ~metadata["Metadata_is_outer"].to_numpy(dtype=bool)
+    return ~flags(metadata, "Metadata_is_outer")
+
+
+def flags(metadata: pd.DataFrame, column: str) -> Bools:
+    """Read a column of yes and no, shape (len(metadata),); False where it is missing.
+
+    Raises
+    ------
+    BadTableError
+        If it holds words, as after reading a file as strings: every word, "False" too, would count as true.
+    """
+    values = metadata[column]
+    if not is_bool_dtype(values.dtype):
+        odd = values[values.notna() & ~values.isin([True, False])]
+        if len(odd):
+            raise BadTableError(f"{column} must be true or false, found {odd.iloc[0]!r} in {len(odd)} rows")
+    return values.to_numpy(dtype=bool, na_value=False)
 
 
 def by_subset(

@@ -22,6 +22,9 @@ copies of one profile tie, on any machine and with any number of threads.
 MAX_MEMORY = 1_000_000_000
 """Bytes that the similarities of a score may take at a time, if nothing else is said."""
 
+_COPIED_AT_A_TIME = 512
+"""Profiles; as fast as all in one go, or faster."""
+
 
 def unit_rows(
     X: npt.NDArray[np.floating],
@@ -54,7 +57,7 @@ def unit_rows(
         value given to it would be an invention. The message names the first such profile, its feature, and the number.
     """
     taken = np.arange(len(X)) if rows is None else rows
-    unit = X[taken].astype(np.float64, copy=False)  # taking rows has made a copy
+    unit = _copy(X, taken)
     with np.errstate(over="ignore", invalid="ignore"):
         length = np.sqrt(np.einsum("ij,ij->i", unit, unit))
     unusable = np.flatnonzero(~np.isfinite(length) | (length == 0.0))
@@ -66,6 +69,15 @@ def unit_rows(
         )
     unit /= length[:, np.newaxis]
     return unit
+
+
+def _copy(X: npt.NDArray[np.floating], rows: Ints) -> Floats:
+    """Take rows in double precision, a few at a time: in one go, single precision would be in memory twice."""
+    copied = np.empty((len(rows), X.shape[1]))
+    for first in range(0, len(rows), _COPIED_AT_A_TIME):
+        block = slice(first, first + _COPIED_AT_A_TIME)
+        copied[block] = X[rows[block]]
+    return copied
 
 
 def _name_problem(profile: Floats, features: Sequence[str] | None) -> str:

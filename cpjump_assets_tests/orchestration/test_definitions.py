@@ -155,8 +155,9 @@ def _loaded_after(statement: str) -> set[str]:
 
 def test_science_loads_neither_dagster_nor_boto3() -> None:
     folder = Path(__file__).parents[2] / "cpjump_assets" / "science"
-    modules = [f"cpjump_assets.science.{path.stem}" for path in folder.glob("*.py") if path.stem != "__init__"]
-    assert len(modules) > 20
+    paths = [path.relative_to(folder).with_suffix("") for path in folder.rglob("*.py") if path.stem != "__init__"]
+    modules = [".".join(("cpjump_assets", "science", *path.parts)) for path in paths]
+    assert len(modules) > 40
     loaded = _loaded_after(f"import cpjump_assets.science, {', '.join(modules)}")
     assert not loaded & {"dagster", "boto3", "botocore", "urllib3", "matplotlib"}
 

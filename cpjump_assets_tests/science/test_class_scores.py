@@ -287,3 +287,12 @@ def test_p_of_some_places_are_replaced_in_a_copy():
     after = before.replaced(np.array([2, 0]), PValues(*-np.arange(6.0).reshape(3, 2)))
     assert [values.tolist() for values in vars(after).values()] == [[-1, 1, 0], [-3, 4, -2], [-5, 7, -4]]
     assert before.value.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"metric_mode": "paper"}, {"p_convention": "Strict"}, {"wells": "outer"}, {"null_size": 0}]
+)
+def test_a_rule_that_is_not_known_is_refused_and_not_taken_for_another(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"{name} {value!r}"):
+        MetricConfig(**wrong)

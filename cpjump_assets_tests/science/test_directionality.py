@@ -1,5 +1,6 @@
 """Directionality, against a slow reading of its definition, with planted directions, and on the real layout."""
 
+import warnings
 from itertools import product
 
 import numpy as np
@@ -292,3 +293,11 @@ def test_the_real_layout_has_1844_and_640_pairs(real):
     one = strongest_pairs(result.pairs)
     assert len(one) == 2 * 2 * 10
     assert one["query_name"].isin(real.perturbations["Metadata_pert_iname"]).all()
+
+
+def test_target_lists_that_are_all_missing_give_no_pairs_with_compounds():
+    metadata = experiment().assign(Metadata_target_list=np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pairs = directionality(metadata, profiles(metadata)).pairs
+    assert set(pairs["comparison"]) == {"orf_crispr"}

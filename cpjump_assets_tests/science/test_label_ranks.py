@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.label_ranks import Labelled, rank_by_label
 from cpjump_assets.science.similarity import unit_rows
 
@@ -57,6 +58,11 @@ def brute_force(asking, searched, *, absolute, same):
     return found
 
 
+def bytes_of_pairs(asking, searched):
+    """Give the least memory that is enough: what the pairs that share a label take, 72 bytes each."""
+    return 72 * int((asking.label[:, np.newaxis] == searched.label).sum())
+
+
 def as_pairs(lists):
     ends = np.cumsum(lists.n_positives)
     ranks = [part.tolist() for part in np.split(lists.ranks, ends[:-1])]
@@ -64,17 +70,18 @@ def as_pairs(lists):
 
 
 @settings(max_examples=150, deadline=None)
-@given(items=items_of, absolute=st.booleans(), max_memory=st.sampled_from([1, 300, GB]))
-def test_items_of_one_kind_rank_as_brute_force_says(items, absolute, max_memory):
+@given(items=items_of, absolute=st.booleans(), spare=st.sampled_from([0, 300, GB]))
+def test_items_of_one_kind_rank_as_brute_force_says(items, absolute, spare):
     own = labelled(items)
-    lists = rank_by_label(own, own, absolute=absolute, max_memory=max_memory)
+    lists = rank_by_label(own, own, absolute=absolute, max_memory=bytes_of_pairs(own, own) + spare)
     assert as_pairs(lists) == brute_force(items, items, absolute=absolute, same=True)
 
 
 @settings(max_examples=150, deadline=None)
-@given(asking=items_of, searched=items_of, absolute=st.booleans(), max_memory=st.sampled_from([1, 300, GB]))
-def test_items_of_two_kinds_rank_as_brute_force_says(asking, searched, absolute, max_memory):
-    lists = rank_by_label(labelled(asking), labelled(searched, 100), absolute=absolute, max_memory=max_memory)
+@given(asking=items_of, searched=items_of, absolute=st.booleans(), spare=st.sampled_from([0, 300, GB]))
+def test_items_of_two_kinds_rank_as_brute_force_says(asking, searched, absolute, spare):
+    left, right = labelled(asking), labelled(searched, 100)
+    lists = rank_by_label(left, right, absolute=absolute, max_memory=bytes_of_pairs(left, right) + spare)
     assert as_pairs(lists) == brute_force(asking, searched, absolute=absolute, same=False)
 
 
@@ -158,8 +165,8 @@ def test_copies_of_a_profile_tie_with_positives_first_however_the_work_is_cut():
     profile = rng.normal(size=600)
     X = np.vstack([profile] * 30 + [-profile] * 30 + [rng.normal(size=600) for _ in range(40)])
     own = labelled([(row, {place % 10}) for place, row in enumerate(X)])
-    for max_memory in (1, 5_000, 20_000, GB):
-        lists = rank_by_label(own, own, absolute=True, max_memory=max_memory)
+    for spare in (0, 5_000, 20_000, GB):
+        lists = rank_by_label(own, own, absolute=True, max_memory=bytes_of_pairs(own, own) + spare)
         copies = np.flatnonzero(own.place < 60)
         assert all(ranks[:5] == [1, 2, 3, 4, 5] for ranks, _ in as_pairs(lists.take(copies)))
 
@@ -182,8 +189,8 @@ def test_the_cut_into_blocks_changes_nothing():
     pairs = list(combinations(range(12), 2))
     own = labelled([(row, set(pairs[i % len(pairs)])) for i, row in enumerate(X)])
     whole = rank_by_label(own, own, absolute=True, max_memory=GB)
-    for max_memory in (0, 1, 3_333, 10_000):
-        part = rank_by_label(own, own, absolute=True, max_memory=max_memory)
+    for spare in (0, 1, 3_333, 10_000):
+        part = rank_by_label(own, own, absolute=True, max_memory=bytes_of_pairs(own, own) + spare)
         assert as_pairs(part) == as_pairs(whole)
 
 
@@ -194,3 +201,9 @@ def test_nobody_asks_and_nobody_is_found():
     alone = rank_by_label(somebody, nobody, absolute=True, max_memory=GB)
     assert as_pairs(alone) == [([], 0), ([], 0)]
     assert np.isnan(alone.average_precision()).all()
+
+
+def test_more_positives_than_memory_allows_are_refused():
+    own = labelled([(direction, {0}) for direction in DIRECTIONS * 4])
+    with pytest.raises(ProfileError, match=r"4,096 pairs of positives.*max_memory is 0\.0 GB"):
+        rank_by_label(own, own, absolute=True, max_memory=bytes_of_pairs(own, own) - 1)

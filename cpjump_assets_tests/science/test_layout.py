@@ -195,3 +195,37 @@ def test_inner_wells_of_the_real_plates_are_two_from_every_edge(real):
     rows, columns = whole["Metadata_Well"].str[0], whole["Metadata_Well"].str[1:].astype(int)
     expected = whole[rows.between("C", "N") & columns.between(3, 22)].reset_index(drop=True)
     pd.testing.assert_frame_equal(_wells(inner), expected)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_categories_are_read_as_their_values_whatever_their_order(metadata, reverse):
+    """Their own order is not that of the names, by which everything is sorted and the draws of 2021 are seeded."""
+    expected, names = lay_out(metadata), metadata.select_dtypes("str").columns
+    of_categories = {
+        name: pd.Categorical(metadata[name], sorted({*metadata[name].dropna(), "unused"}, reverse=reverse))
+        for name in names
+    }
+    found = lay_out(metadata.assign(**of_categories))
+    for name in CODES:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    pd.testing.assert_frame_equal(found.metadata, metadata)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "object", "Int64", "category"])
+def test_hours_are_whole_numbers_whatever_type_they_were_read_as(metadata, dtype):
+    hours = metadata["Metadata_timepoint"].astype(dtype)
+    table = lay_out(metadata.assign(Metadata_timepoint=hours)).condition_table
+    pd.testing.assert_frame_equal(table, lay_out(metadata).condition_table)
+
+
+def test_hours_that_are_no_whole_number_are_refused(metadata):
+    with pytest.raises(BadTableError, match=r"Metadata_timepoint must be whole hours, found 24\.5"):
+        lay_out(metadata.assign(Metadata_timepoint=24.5))
+
+
+def test_flags_in_words_are_refused_because_each_word_would_count_as_true(metadata):
+    words = metadata["Metadata_is_primary"].astype("str")
+    assert set(words) == {"True", "False"}
+    for dtype in ("str", "object", "category"):
+        with pytest.raises(BadTableError, match=r"Metadata_is_primary must be true or false, found '(True|False)'"):
+            lay_out(metadata.assign(Metadata_is_primary=words.astype(dtype)))

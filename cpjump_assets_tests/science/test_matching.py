@@ -374,3 +374,21 @@ def test_bad_tables_are_refused(small):
     for wrong in (X[1:], np.vstack([X, X])):
         with pytest.raises(ValueError, match="rows of metadata"):
             match(frame, wrong, detected)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("metric_mode", "copairs"), ("wells", "inner"), ("p_convention", "strict")]
+)
+def test_classes_of_several_rules_are_refused(small, name, other):
+    """The table of the platform holds every rule: what any of them retrieved would be taken for detected."""
+    frame, X, detected = small
+    several = pd.concat([detected, detected.assign(**{name: other})])
+    with pytest.raises(BadTableError, match=f"detected classes must be of one {name}, found .*{other}"):
+        match(frame, X, several)
+
+
+def test_memory_is_bounded_as_in_detection(small):
+    frame, X, detected = small
+    pd.testing.assert_frame_equal(match(frame, X, detected, max_memory=100_000).classes, match(*small).classes)
+    with pytest.raises(ProfileError, match="max_memory"):
+        match(frame, X, detected, max_memory=1_000)

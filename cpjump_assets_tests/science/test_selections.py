@@ -58,3 +58,13 @@ def test_subsets_are_told_apart_and_wells_outside_of_the_split_are_in_none(dtype
 def test_subsets_of_other_profiles_are_refused():
     with pytest.raises(ValueError, match="1 subsets for 2 rows"):
         in_subset(pd.DataFrame({"Metadata_Well": ["A01", "H12"]}), pd.Series(["train"]), "train")
+
+
+def test_a_selection_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match="wells 'outer': there are all, inner"):
+        taking_part(pd.DataFrame({"Metadata_is_outer": [True, False]}), "outer")
+
+
+def test_positions_in_words_are_refused():
+    with pytest.raises(BadTableError, match="Metadata_is_outer must be true or false, found 'yes'"):
+        taking_part(pd.DataFrame({"Metadata_is_outer": ["yes", "no"]}), "inner")

@@ -1,5 +1,7 @@
 """Unit rows and their products, against scikit-learn; what is refused; copies of a profile tie."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
@@ -61,3 +63,17 @@ def test_copies_of_a_profile_tie_whatever_blas_does(n_features):
         assert np.abs(products - exact).max() < TIE / 100
     grouped = np.tile(query, (6, 4, 1)) @ np.tile(other, (6, 4, 1)).transpose(0, 2, 1)
     assert np.abs(grouped - exact).max() < TIE / 100
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_no_second_copy_of_the_profiles_is_made(dtype, order):
+    X = np.ones((20_000, 60), dtype=dtype, order=order)
+    rows = np.arange(len(X))
+    tracemalloc.start()
+    try:
+        unit = unit_rows(X, rows)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert unit.nbytes <= peak < 1.15 * unit.nbytes

@@ -12,9 +12,10 @@ def _truth(strengths):
     return pd.DataFrame({"Metadata_broad_sample": list(strengths), "strength": list(strengths.values())})
 
 
-def _classes(rows):
-    columns = ["Metadata_broad_sample", "Metadata_experiment_type", "n_wells_scored", "retrieved"]
-    return pd.DataFrame(rows, columns=columns)
+def _classes(rows, **rule):
+    columns = ["Metadata_broad_sample", "Metadata_experiment_type", "n_queries_scored", "retrieved"]
+    published = {"task": "detection", "metric_mode": "paper_2024", "p_convention": "add_one N=100000", "wells": "all"}
+    return pd.DataFrame(rows, columns=columns).assign(**published | rule)
 
 
 def _rows(table):
@@ -49,6 +50,17 @@ def test_each_class_is_counted_under_the_strength_that_was_planted():
 def test_classes_that_could_not_be_scored_are_left_out():
     classes = _classes([("s1", "ORF", 0, False), ("s2", "ORF", 1, True), ("i1", "ORF", 0, False)])
     assert _rows(recovery(_truth(PLANTED), classes)) == [("ORF", "strong", 1, 1, 1.0)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"task": "orf_same_well"}, {"task": "sister_guides"}, {"metric_mode": "copairs"}, {"wells": "inner"}],
+    ids=lambda rule: next(iter(rule.values())),
+)
+def test_only_detection_by_the_rule_of_2024_on_all_wells_is_counted(other):
+    asked = _classes([("s1", "ORF", 4, True), ("i1", "ORF", 4, False)])
+    both = pd.concat([_classes([("s1", "ORF", 4, False), ("i2", "ORF", 4, True)], **other), asked])
+    assert _rows(recovery(_truth(PLANTED), both)) == _rows(recovery(_truth(PLANTED), asked))
 
 
 def test_a_reagent_that_is_planted_twice_is_refused():
