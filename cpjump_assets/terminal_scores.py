@@ -13,10 +13,16 @@ import pandas as pd
 from rich.table import Table
 
 from cpjump_assets.science.directionality import CORRECTED
-from cpjump_assets.science.percent_scores import PERCENT_REPLICATING
 from cpjump_assets.science.rules import PAPER_RULE, rows_of
 from cpjump_assets.science.schemas import CELL_LINES, TIMEPOINT_CODES
-from cpjump_assets.science.tasks import DETECTION, EVERY_WELL, GENE_COMPOUND, SISTER_COMPOUNDS, SISTER_GUIDES
+from cpjump_assets.science.tasks import (
+    DETECTION,
+    EVERY_WELL,
+    GENE_COMPOUND,
+    PERCENT_REPLICATING,
+    SISTER_COMPOUNDS,
+    SISTER_GUIDES,
+)
 
 _COLUMNS = [(line, code) for line in CELL_LINES for code in TIMEPOINT_CODES]
 _TIMES = {"low": "early", "high": "late"}

@@ -15,9 +15,8 @@ from cpjump_assets.figures.percent import percent_figure
 from cpjump_assets.figures.retrieval import retrieval_figure
 from cpjump_assets.science import tasks
 from cpjump_assets.science.directionality import COMPOUND_GENE, ORF_CRISPR
-from cpjump_assets.science.percent_scores import PERCENT_MATCHING, PERCENT_REPLICATING
 from cpjump_assets.science.rules import rows_of
-from cpjump_assets.science.tasks import EVERY_WELL
+from cpjump_assets.science.tasks import EVERY_WELL, PERCENT_MATCHING, PERCENT_REPLICATING
 
 
 @dataclass(frozen=True)

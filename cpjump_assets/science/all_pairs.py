@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cpjump_assets.science.arrays import Ints
+from cpjump_assets.science.counting import count_above_in_columns, count_above_in_rows
 from cpjump_assets.science.retrieval import NO_CLASS, RankLists, refuse_too_many
 from cpjump_assets.science.similarity import TIE
 
@@ -27,8 +28,6 @@ a negative that is closer than this to a positive stands behind it, which double
 
 _TILE = 512
 """Profiles along a side of a tile at most: its cosines stay in the cache while they are counted."""
-_FEW = 16
-"""Up to so many positives, comparing a tile with each of them in turn takes less time than sorting it."""
 
 _Matrix = npt.NDArray[np.floating]
 
@@ -52,12 +51,12 @@ class _Queries:
     def count_in_rows(self, cosines: _Matrix, first: int) -> None:
         """Count in cosines of the profiles from ``first`` on, a row each, with some other profiles."""
         own, within = self._overlap(first, len(cosines))
-        self.above[own] += _count_above_in_rows(cosines[within], self.bars[own])
+        self.above[own] += count_above_in_rows(cosines[within], self.bars[own])
 
     def count_in_columns(self, cosines: _Matrix, first: int) -> None:
         """Count in cosines of some other profiles with the profiles from ``first`` on, a column each."""
         own, within = self._overlap(first, cosines.shape[1])
-        self.above[own] += _count_above_in_columns(cosines[:, within], self.bars[own])
+        self.above[own] += count_above_in_columns(cosines[:, within], self.bars[own])
 
     def _overlap(self, first: int, n: int) -> tuple[slice, slice]:
         """Say which of these profiles the n from ``first`` on are, and which of those n they are."""
@@ -171,45 +170,6 @@ def _leave_out_own_class(cosines: _Matrix, rows: Ints, columns: Ints) -> None:
     """Let no cosine of two profiles of one class exceed anything; codes rise, and the columns' are not less."""
     if rows[-1] >= columns[0]:
         cosines[rows[:, np.newaxis] == columns] = -np.inf
-
-
-def _count_above_in_rows(cosines: _Matrix, bars: _Matrix) -> Ints:
-    """Count what in each row of cosines exceeds each of the row's bars.
-
-    Parameters
-    ----------
-    cosines
-        Shape (n_queries, n_others).
-    bars
-        Shape (n_queries, n_positives).
-    """
-    if bars.shape[1] > _FEW:
-        return _count_above_by_sorting(cosines, bars)
-    above = np.empty(bars.shape, dtype=np.int64)
-    for j, bar in enumerate(bars.T):
-        # Bits are counted eight at a time, which takes a fourth of the time of count_nonzero.
-        is_above = np.packbits(cosines > bar[:, np.newaxis], axis=1)
-        above[:, j] = np.bitwise_count(is_above).sum(axis=1, dtype=np.int64)
-    return above
-
-
-def _count_above_in_columns(cosines: _Matrix, bars: _Matrix) -> Ints:
-    """Count what in each column of cosines, shape (n_others, n_queries), exceeds each of the column's bars."""
-    if bars.shape[1] > _FEW:
-        return _count_above_by_sorting(cosines.T, bars)
-    above = np.empty(bars.shape, dtype=np.int64)
-    for j, bar in enumerate(bars.T):
-        above[:, j] = np.add.reduce((cosines > bar).view(np.uint8), axis=0, dtype=np.uint16)
-    return above
-
-
-def _count_above_by_sorting(cosines: _Matrix, bars: _Matrix) -> Ints:
-    """Count what in each row exceeds each of the row's bars: for many bars."""
-    rising = np.sort(cosines, axis=1)
-    above = np.empty(bars.shape, dtype=np.int64)
-    for query, bar in enumerate(bars):
-        above[query] = rising.shape[1] - np.searchsorted(rising[query], bar, side="right")
-    return above
 
 
 def _rank_lists(queries: list[_Queries], order: Ints, sizes: Ints) -> RankLists:

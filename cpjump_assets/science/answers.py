@@ -119,7 +119,7 @@ def _score_table(questions: Questions, calls: ClassCalls, config: MetricConfig) 
 
 def _rule_columns(config: MetricConfig, n_rows: int) -> dict[str, Any]:
     everywhere = np.zeros(n_rows, dtype=np.int64)
-    return {name: pd.array([word], dtype="str").take(everywhere) for name, word in config.rule().items()}
+    return {name: pd.Series([value]).array.take(everywhere) for name, value in config.rule().items()}
 
 
 def _score_cell(calls: ClassCalls, own: Ints, nothing_asked: str, seed: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from cpjump_assets.science.arrays import Floats, Ints
 from cpjump_assets.science.multiple_testing import Calls, call
 from cpjump_assets.science.nulls.class_null import class_tail_probability
+from cpjump_assets.science.nulls.class_recipes import class_means
 from cpjump_assets.science.nulls.monte_carlo import drawn_class_tail_probability, drawn_tail_probability
 from cpjump_assets.science.nulls.null_distribution import PConvention, TailProbability, p_value, tail_probability
 from cpjump_assets.science.retrieval import RankLists
@@ -71,9 +72,14 @@ class MetricConfig:
         sizes = {"add_one": f" N={self.null_size}", "monte_carlo": f" N={self.null_size} seed={self.seed}"}
         return self.p_convention + sizes.get(self.p_convention, "")
 
-    def rule(self) -> dict[str, str]:
+    def rule(self) -> dict[str, str | float]:
         """Give the columns that say by which rule a row came about."""
-        return {"metric_mode": self.metric_mode, "p_convention": self.p_label, "wells": self.wells}
+        return {
+            "metric_mode": self.metric_mode,
+            "p_convention": self.p_label,
+            "q_threshold": self.q_threshold,
+            "wells": self.wells,
+        }
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,11 @@ class PValues:
     value: Floats
     low: Floats
     high: Floats
+
+    def narrowed(self, places: Ints, others: "PValues") -> "PValues":
+        """Give a copy in which ``places`` have the p of ``others``, in the intervals that both allow."""
+        low, high = np.maximum(self.low[places], others.low), np.minimum(self.high[places], others.high)
+        return self.replaced(places, PValues(np.clip(others.value, low, high), low, high))
 
     def replaced(self, places: Ints, others: "PValues") -> "PValues":
         """Give a copy in which ``places`` have the p of ``others``."""
@@ -120,7 +131,7 @@ def call_classes(
     """Give p of every query and the call of every class.
 
     Where an interval of p leaves the call of a class open, its p is computed once more on a finer grid; what is still
-    open then is marked undecided.
+    open then is marked undecided. No other call changes: those are the same for all p in their intervals.
 
     Parameters
     ----------
@@ -147,11 +158,11 @@ def call_classes(
         queries = np.flatnonzero(np.isin(members, hinges))
         renumbered = np.searchsorted(hinges, members[queries])
         finer = judge(lists.take(queries), renumbered, len(hinges), config, refined=True)
-        p, class_p = p.replaced(queries, finer[0]), class_p.replaced(hinges, finer[1])
+        p, class_p = p.narrowed(queries, finer[0]), class_p.narrowed(hinges, finer[1])
         calls = _call(class_p, families, config)
     counted = (np.ones(len(lists), dtype=bool), lists.n_positives > 0, lists.scored)
     n_members, n_with_positives, n_scored = (np.bincount(members[which], minlength=len(families)) for which in counted)
-    mean_average_precision = _mean_by_class(lists.average_precision(), members, len(families))
+    mean_average_precision = class_means(lists.average_precision(), members, len(families))
     return p, ClassCalls(n_members, n_with_positives, n_scored, mean_average_precision, class_p, calls)
 
 
@@ -170,7 +181,7 @@ def _judge_by_queries(
     p = _p_values(tails, config)
     with np.errstate(divide="ignore"):  # strict p of a perfect list is 0, and so is the geometric mean
         logs = [np.log(ends) for ends in (p.value, p.low, p.high)]
-    return p, PValues(*(np.exp(_mean_by_class(log, members, n_classes)) for log in logs))
+    return p, PValues(*(np.exp(class_means(log, members, n_classes)) for log in logs))
 
 
 def _judge_by_means(
@@ -191,11 +202,3 @@ def _p_values(tails: TailProbability, config: MetricConfig) -> PValues:
     convention: PConvention = "strict" if config.p_convention == "strict" else "add_one"
     ends = (tails.value, tails.low, tails.high)
     return PValues(*(p_value(tail, convention=convention, null_size=config.null_size) for tail in ends))
-
-
-def _mean_by_class(values: Floats, members: Ints, n_classes: int) -> Floats:
-    """Give the mean of the values of each class that are not NaN; NaN for a class of nothing else."""
-    present = ~np.isnan(values)
-    counts = np.bincount(members[present], minlength=n_classes)
-    sums = np.bincount(members[present], weights=values[present], minlength=n_classes)
-    return np.divide(sums, counts, out=np.full(n_classes, np.nan), where=counts > 0)

@@ -14,6 +14,9 @@ from cpjump_assets.science.arrays import Floats, Ints
 from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.similarity import unit_rows
 
+_ROWS_AT_A_TIME = 1024
+"""Rows copied at a time to be correlated within their sets; few enough to stay near the cache."""
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -105,10 +108,14 @@ def median_pairs(standard: Floats, members: Ints) -> Floats:
     -------
     ndarray, shape (n_sets,)
     """
-    sets = standard[members]
-    correlations = sets @ sets.transpose(0, 2, 1)
     first, second = np.triu_indices(members.shape[1], 1)
-    return np.median(correlations[:, first, second], axis=1)
+    medians = np.empty(len(members))
+    at_a_time = max(1, _ROWS_AT_A_TIME // members.shape[1])
+    for start in range(0, len(members), at_a_time):
+        sets = standard[members[start : start + at_a_time]]
+        correlations = sets @ sets.transpose(0, 2, 1)
+        medians[start : start + at_a_time] = np.median(correlations[:, first, second], axis=1)
+    return medians
 
 
 def medians_between(correlations: Floats, left: Groups, right: Groups, pairs: Ints) -> Floats:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cpjump_assets.science.arrays import Bools, Floats, Ints
+from cpjump_assets.science.counting import count_in_rows
 from cpjump_assets.science.retrieval import RankLists, refuse_too_many
 from cpjump_assets.science.similarity import TIE
 
@@ -85,7 +86,7 @@ def rank_by_label(asking: Labelled, searched: Labelled, *, absolute: bool, max_m
         own = by_row[ends[block.start] : ends[block.stop]]
         bars = similarity[row[own] - block.start, found[own]] + TIE
         similarity[row[own] - block.start, found[own]] = -np.inf  # an item that shares a label is no negative
-        n_negatives[block] = np.count_nonzero(similarity > -np.inf, axis=1)
+        n_negatives[block] = count_in_rows(similarity > -np.inf)
         above[own] = _count_above(similarity, row[own] - block.start, bars, spare)
     query, above = query[is_positive], above[is_positive]
     n_positives = np.bincount(query, minlength=len(asking.label))
@@ -108,7 +109,7 @@ def _count_above(similarity: Floats, rows: Ints, bars: Floats, max_memory: int) 
     """Count, for each bar, what in its row of similarities exceeds it."""
     above = np.empty(len(bars), dtype=np.int64)
     for block in _blocks(len(bars), _BYTES_PER_COSINE * similarity.shape[1], max_memory):
-        above[block] = np.count_nonzero(similarity[rows[block]] > bars[block, np.newaxis], axis=1)
+        above[block] = count_in_rows(similarity[rows[block]] > bars[block, np.newaxis])
     return above
 
 

@@ -33,53 +33,28 @@ import pandas as pd
 
 from cpjump_assets.science.arrays import Floats, Ints
 from cpjump_assets.science.correlations import Groups, median_pairs, medians_between, medians_within, standard_rows
+from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.features import plate_labels
 from cpjump_assets.science.intervals import FEWEST_CLASSES, binomial_interval
 from cpjump_assets.science.layout import Layout, lay_out
 from cpjump_assets.science.plate_features import common_features
-from cpjump_assets.science.schemas import CELL_LINES, EXPERIMENT_TYPES, TIMEPOINT_CODES, Column, TableSchema
-from cpjump_assets.science.similarity import TIE
-from cpjump_assets.science.tasks import CONDITION, EVERY_WELL, REFERENCE, WELL_SELECTIONS, WellSelection
-
-PERCENT_REPLICATING = "percent_replicating"
-PERCENT_MATCHING = "percent_matching"
-METRICS = (PERCENT_REPLICATING, PERCENT_MATCHING)
+from cpjump_assets.science.score_tables import PERCENT_SCORES
+from cpjump_assets.science.similarity import MAX_MEMORY, TIE
+from cpjump_assets.science.tasks import (
+    CONDITION,
+    EVERY_WELL,
+    PERCENT_MATCHING,
+    PERCENT_REPLICATING,
+    REFERENCE,
+    WellSelection,
+)
 
 _DRAWN_WELLS = 4
 _PERCENTILE = 95.0
+_RAREST_DRAW = 0.01
+"""Chance of 4 different samples below which drawing until they differ would take too long; 0.9 on the real layout."""
+_BYTES_PER_CORRELATION = 8
 _REFERENCE_OF = dict(zip(REFERENCE, [CONDITION[0], *CONDITION[2:]], strict=True))
-_COUNT = (0.0, float("inf"))
-_PERCENT = (0.0, 100.0)
-
-PERCENT_SCORES = TableSchema(
-    "percent_scores",
-    "a score of 2021, of one condition or pair of conditions, and subset",
-    ("subset", "metric", "wells", *CONDITION, *REFERENCE),
-    (
-        Column("subset", "string", "train, validate or test of the split; all: every well, without a split"),
-        Column("metric", "string", "which score", allowed=METRICS),
-        Column("wells", "string", "which wells took part, by position on the plate", allowed=WELL_SELECTIONS),
-        Column("Metadata_experiment_type", "string", "modality", allowed=EXPERIMENT_TYPES),
-        Column("Metadata_cell_line", "string", "cell line", allowed=CELL_LINES),
-        Column("Metadata_timepoint", "integer", "hours from perturbation to staining"),
-        Column("Metadata_timepoint_code", "string", "low: the earlier of two times, high", allowed=TIMEPOINT_CODES),
-        Column("reference_experiment_type", "string", "modality that is matched with", allowed=EXPERIMENT_TYPES),
-        Column("reference_timepoint", "integer", "hours from perturbation to staining of it"),
-        Column("reference_timepoint_code", "string", "low or high, of it", allowed=TIMEPOINT_CODES),
-        Column("n_features", "integer", "features that are compared: those that all plates here keep", bounds=_COUNT),
-        Column("n_profiles", "integer", "wells that took part; in matching those of shared genes", bounds=_COUNT),
-        Column("n_units", "integer", "samples, or pairs of a compound and a reagent of one gene", bounds=_COUNT),
-        Column("n_without_replicates", "integer", "samples with one well: they count, and cannot replicate"),
-        Column("n_above", "integer", "units above the threshold", bounds=_COUNT),
-        Column("null_95", "number", "threshold: 95th percentile of the null", True, bounds=(-1.0, 1.0)),
-        Column("percent", "number", "100 n_above / n_units", True, bounds=_PERCENT),
-        Column("percent_low", "number", "lower end of the 95 % bootstrap interval over units", True, bounds=_PERCENT),
-        Column("percent_high", "number", "upper end of the 95 % bootstrap interval over units", True, bounds=_PERCENT),
-        Column("n_null", "integer", "values of the null: draws, or blocks of all draws", bounds=_COUNT),
-        Column("seed", "integer", "seed of the draws"),
-        Column("note", "string", "why there is no number", nullable=True),
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -110,6 +85,7 @@ def percent_scores(
     features: Sequence[str] | None = None,
     kept: pd.DataFrame | None = None,
     config: PercentConfig | None = None,
+    max_memory: int = MAX_MEMORY,
 ) -> pd.DataFrame:
     """Give Percent Replicating of each condition and Percent Matching of each pair, for each subset.
 
@@ -130,6 +106,8 @@ def percent_scores(
         everything is compared on all features.
     config
         How the null is drawn; by default 1,000 draws, seed 0, all wells.
+    max_memory
+        Bytes that the correlations of a score may take at a time.
 
     Returns
     -------
@@ -142,11 +120,12 @@ def percent_scores(
     BadTableError
         As ``lay_out``, or if ``kept`` lacks a plate.
     ProfileError
-        If a profile that is compared has a NaN, infinite or no varying feature; feature, plate and well are named.
+        If a profile that is compared has a NaN, infinite or no varying feature; feature, plate and well are named. Or
+        if the correlations of the wells of two conditions would take more than ``max_memory``.
     """
     config = config or PercentConfig()
     layout = lay_out(metadata, subsets, subset_names=subset_names, wells=config.wells)
-    profiles = _Profiles(layout, X, features, kept)
+    profiles = _Profiles(layout, X, features, kept, max_memory)
     conditions = layout.condition_table
     rows = []
     for code in range(len(conditions)):
@@ -165,12 +144,13 @@ class _Profiles:
         X: npt.NDArray[np.floating],
         features: Sequence[str] | None,
         kept: pd.DataFrame | None,
+        max_memory: int,
     ) -> None:
         if X.shape[0] != len(layout.metadata):
             raise ValueError(f"{len(layout.metadata)} rows of metadata for {X.shape[0]} profiles")
         if kept is not None and (features is None or list(kept.columns) != list(features)):
             raise ValueError("the features that plates keep must be named as the columns of the profiles")
-        self.layout = layout
+        self.layout, self.max_memory = layout, max_memory
         self._X, self._features, self._kept = X, features, kept
         self._wells = list(layout.by_condition())
         self._on_all_features: dict[int, Floats] = {}
@@ -257,9 +237,20 @@ def _replicating_cell(standard: Floats, samples: Ints, rng: np.random.Generator,
         problem = f"the subset has {len(values)} samples, at least {FEWEST_CLASSES} must be there"
     elif np.isnan(values).all():
         problem = "no sample has two wells"
+    elif _chance_to_differ(samples) < _RAREST_DRAW:
+        problem = f"{_DRAWN_WELLS} wells of different samples are too rare to be drawn: nearly all are of few samples"
     if problem:
         return _Cell(len(samples), values, np.empty(0), problem)
     return _Cell(len(samples), values, median_pairs(standard, _different_samples(samples, n_null, rng)))
+
+
+def _chance_to_differ(samples: Ints) -> float:
+    """Give the chance that 4 drawn wells are of 4 different samples: 4! times the sum of products of 4 shares."""
+    chances = np.zeros(_DRAWN_WELLS + 1)
+    chances[0] = 1.0
+    for share in np.bincount(samples) / len(samples):
+        chances[1:] += chances[:-1] * share * np.arange(1, _DRAWN_WELLS + 1)
+    return float(chances[-1])
 
 
 def _different_samples(samples: Ints, n_draws: int, rng: np.random.Generator) -> Ints:
@@ -313,10 +304,22 @@ def _matching_rows(
             _Reagents.of(layout.samples[wells[of_subset]], shared.get_indexer(genes).astype(np.int64))
             for wells, of_subset, genes in zip(treated, own, asked, strict=True)
         ]
-        correlations = standard[0][own[0][sides[0].wells]] @ standard[1][own[1][sides[1].wells]].T
+        compared = [of_subset[side.wells] for of_subset, side in zip(own, sides, strict=True)]
+        correlations = _correlations(standard, compared, profiles.max_memory)
         cell = _matching_cell(correlations, sides[0], sides[1], _generator(config.seed, key), config.n_null)
         rows.append(key | {"n_features": len(columns), "seed": config.seed} | cell.numbers())
     return rows
+
+
+def _correlations(standard: list[Floats], rows: list[Ints], max_memory: int) -> Floats:
+    """Correlate some rows on the left with some on the right."""
+    needed = _BYTES_PER_CORRELATION * len(rows[0]) * len(rows[1])
+    if needed > max_memory:
+        raise ProfileError(
+            f"correlations of {len(rows[0]):,} with {len(rows[1]):,} wells need {needed / 1e9:.1f} GB and max_memory is"
+            f" {max_memory / 1e9:.1f} GB: more memory must be allowed"
+        )
+    return standard[0][rows[0]] @ standard[1][rows[1]].T
 
 
 def _matching_cell(

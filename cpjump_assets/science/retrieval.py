@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cpjump_assets.science.arrays import Bools, Floats, Ints
+from cpjump_assets.science.counting import count_above_in_rows
 from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.similarity import TIE
 
@@ -134,7 +135,7 @@ def rank_against_controls(
         for size in np.unique(n_positives[queries]):
             chosen = np.flatnonzero(n_positives[queries] == size)
             places = starts[queries[chosen], np.newaxis] + np.arange(size)
-            above[places] += _count_above(cosines[chosen], bars[places])
+            above[places] += count_above_in_rows(cosines[chosen], bars[places])
 
     for plate in np.unique(plates):
         on_plate = plates == plate
@@ -215,38 +216,6 @@ def _blocks(items: Ints, *, row_bytes: int, max_memory: int) -> Iterator[Ints]:
     """Cut items, each of which needs so many bytes, into blocks that fit."""
     at_a_time = max(1, max_memory // max(row_bytes, 1))
     return (items[first : first + at_a_time] for first in range(0, len(items), at_a_time))
-
-
-def _count_above(negatives: Floats, bars: Floats) -> Ints:
-    """Count the negatives of each query, shape (n_queries, n_negatives), that exceed each of its bars.
-
-    Parameters
-    ----------
-    negatives
-        Similarities, shape (n_queries, n_negatives), in any order.
-    bars
-        Shape (n_queries, n_positives).
-    """
-    n_queries, n_positives = bars.shape
-    count = _count_above_by_positive if n_positives < n_queries else _count_above_by_query
-    return count(negatives, bars)
-
-
-def _count_above_by_positive(negatives: Floats, bars: Floats) -> Ints:
-    """Count negatives strictly above each bar, one bar of every query at a time: for a few positives."""
-    above = np.empty(bars.shape, dtype=np.int64)
-    for j, bar in enumerate(bars.T):
-        above[:, j] = np.count_nonzero(negatives > bar[:, np.newaxis], axis=1)
-    return above
-
-
-def _count_above_by_query(negatives: Floats, bars: Floats) -> Ints:
-    """Count negatives strictly above each bar, one query at a time: 10 times as fast for 255 positives of 64 wells."""
-    rising = np.sort(negatives, axis=1)
-    above = np.empty(bars.shape, dtype=np.int64)
-    for query, bar in enumerate(bars):
-        above[query] = rising.shape[1] - np.searchsorted(rising[query], bar, side="right")
-    return above
 
 
 def _starts(sizes: Ints) -> Ints:

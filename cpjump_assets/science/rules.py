@@ -13,8 +13,8 @@ import pandas as pd
 from cpjump_assets.science.benchmark import score_benchmark
 from cpjump_assets.science.class_scores import METRIC_MODES, MetricConfig
 from cpjump_assets.science.directionality import DIRECTIONAL_PAIRS, DIRECTIONALITY, Directionality, directionality
-from cpjump_assets.science.percent_scores import PERCENT_SCORES, PercentConfig, percent_scores
-from cpjump_assets.science.score_tables import CLASSES, SCORES
+from cpjump_assets.science.percent_scores import PercentConfig, percent_scores
+from cpjump_assets.science.score_tables import CLASSES, PERCENT_SCORES, SCORES
 from cpjump_assets.science.tasks import WELL_SELECTIONS
 
 RETRIEVAL_RULES = tuple(
@@ -59,6 +59,6 @@ def directions_by_every_rule(metadata: pd.DataFrame, X: npt.NDArray[np.floating]
     )
 
 
-def rows_of(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:
+def rows_of(table: pd.DataFrame, **wanted: str | float) -> pd.DataFrame:
     """Give the rows that have the wanted value in each of the named columns."""
     return table[(table[list(wanted)] == list(wanted.values())).all(axis="columns")]

@@ -1,14 +1,15 @@
 """What the columns of the benchmark tables are.
 
-Belongs here: the schemas of classes and scores, each column with the line that the web UI shows. Does not belong here:
-how the numbers come about (``detection``, ``class_scores``), or the published figures (``comparison``).
+Belongs here: the schemas of classes, scores and percent scores, each column with the line that the web UI shows. Does
+not belong here: how the numbers come about (``answers``, ``percent_scores``), or the published figures
+(``comparison``).
 """
 
 from dataclasses import replace
 
 from cpjump_assets.science.schemas import CELL_LINES, EXPERIMENT_TYPES, TIMEPOINT_CODES, Column, TableSchema
 from cpjump_assets.science.strategies import STRATEGIES
-from cpjump_assets.science.tasks import TASKS, WELL_SELECTIONS
+from cpjump_assets.science.tasks import CONDITION, METRICS, REFERENCE, TASKS, WELL_SELECTIONS
 
 _SHARE = (0.0, 1.0)
 
@@ -16,6 +17,10 @@ _SHARE = (0.0, 1.0)
 def _share(name: str, description: str) -> Column:
     """Declare a number from 0 to 1 that is missing where there is nothing to score."""
     return Column(name, "number", description, nullable=True, bounds=_SHARE)
+
+
+def _percent(name: str, description: str) -> Column:
+    return Column(name, "number", description, nullable=True, bounds=(0.0, 100.0))
 
 
 def _count(name: str, description: str) -> Column:
@@ -27,6 +32,7 @@ _RULE = (
     Column("task", "string", "what was asked of the profiles", allowed=TASKS),
     Column("metric_mode", "string", "published rule that was followed; never rank rows of different modes together"),
     Column("p_convention", "string", "how p is made of the chance to be beaten"),
+    Column("q_threshold", "number", "a class is retrieved when its q is strictly below", bounds=_SHARE),
     Column("wells", "string", "which wells took part, by position on the plate", allowed=WELL_SELECTIONS),
 )
 _CODE_WORDS = "low: the earlier of the modality's two times (the papers' short), high: the later (long)"
@@ -89,6 +95,31 @@ SCORES = TableSchema(
         _share("mean_average_precision_high", "upper end of the 95 % bootstrap interval over classes"),
         _share("same_well_share", "share of positive pairs in one well position; missing in matching"),
         Column("note", "string", "why there is no number, or not of all queries", nullable=True),
+    ),
+)
+
+
+PERCENT_SCORES = TableSchema(
+    "percent_scores",
+    "a score of 2021, of one condition or pair of conditions, and subset",
+    ("subset", "metric", "wells", *CONDITION, *REFERENCE),
+    (
+        Column("subset", "string", "train, validate or test of the split; all: every well, without a split"),
+        Column("metric", "string", "which score", allowed=METRICS),
+        Column("wells", "string", "which wells took part, by position on the plate", allowed=WELL_SELECTIONS),
+        *_CONDITION,
+        _count("n_features", "features that are compared: those that all plates here keep"),
+        _count("n_profiles", "wells that took part; in matching those of shared genes"),
+        _count("n_units", "samples, or pairs of a compound and a reagent of one gene"),
+        Column("n_without_replicates", "integer", "samples with one well: they count, and cannot replicate"),
+        _count("n_above", "units above the threshold"),
+        Column("null_95", "number", "threshold: 95th percentile of the null", True, bounds=(-1.0, 1.0)),
+        _percent("percent", "100 n_above / n_units"),
+        _percent("percent_low", "lower end of the 95 % bootstrap interval over units"),
+        _percent("percent_high", "upper end of the 95 % bootstrap interval over units"),
+        _count("n_null", "values of the null: draws, or blocks of all draws"),
+        Column("seed", "integer", "seed of the draws"),
+        Column("note", "string", "why there is no number", nullable=True),
     ),
 )
 

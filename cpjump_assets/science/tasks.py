@@ -19,6 +19,11 @@ MATCHING_TASKS = (SISTER_COMPOUNDS, SISTER_GUIDES, GENE_COMPOUND)
 """Perturbations look for others of their target among all others: Fig. 4b and 4c."""
 TASKS = (*REPLICATE_TASKS, *MATCHING_TASKS)
 
+PERCENT_REPLICATING = "percent_replicating"
+PERCENT_MATCHING = "percent_matching"
+METRICS = (PERCENT_REPLICATING, PERCENT_MATCHING)
+"""The scores of the 2021 paper."""
+
 EVERY_WELL: Final = "all"
 """The one subset of a score that asks all wells, and the selection of wells by position that takes all."""
 INNER_WELLS: Final = "inner"

@@ -16,8 +16,8 @@ from cpjump_assets.science.directionality import (
     PUBLISHED_TABLE,
     PUBLISHED_THRESHOLDS,
 )
-from cpjump_assets.science.percent_scores import PERCENT_MATCHING, PERCENT_REPLICATING, PERCENT_SCORES
-from cpjump_assets.science.score_tables import CLASSES, SCORES
+from cpjump_assets.science.score_tables import CLASSES, PERCENT_SCORES, SCORES
+from cpjump_assets.science.tasks import PERCENT_MATCHING, PERCENT_REPLICATING
 
 LINES = ("A549", "U2OS")
 CODES = ("low", "high")
@@ -34,7 +34,13 @@ _NUMBERS = ["fraction_retrieved", "mean_average_precision"]
 def retrieval_tables(seed=0, *, metric_mode="paper_2024", wells="all", subset="all"):
     """Give class and score rows of every task and condition, as their schemas have them."""
     rng = np.random.default_rng(seed)
-    rule = {"subset": subset, "metric_mode": metric_mode, "p_convention": "add_one N=100000", "wells": wells}
+    rule = {
+        "subset": subset,
+        "metric_mode": metric_mode,
+        "p_convention": "add_one N=100000",
+        "q_threshold": 0.05,
+        "wells": wells,
+    }
     classes, scores = [], []
     for task, condition, n, typical, share in _asked():
         precision = rng.beta(4 * typical, 4 * (1 - typical), n)

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from cpjump_assets.orchestration import tables
-from cpjump_assets.orchestration.checks import promise_check
+from cpjump_assets.orchestration.checks.manifests import promise_check
 from cpjump_assets.orchestration.refresh import FinishedRun
 from cpjump_assets.science import splits
 from cpjump_assets.science.leakage_rules import PROMISES

@@ -169,9 +169,10 @@ def test_null_size_is_that_of_the_convention():
     ],
 )
 def test_a_rule_names_all_that_p_depends_on(config, label):
-    assert config.rule() == {"metric_mode": "paper_2024", "p_convention": label, "wells": "all"}
-    named = MetricConfig(metric_mode="copairs", wells="inner").rule()
-    assert (named["metric_mode"], named["wells"]) == ("copairs", "inner")
+    expected = {"metric_mode": "paper_2024", "p_convention": label, "q_threshold": 0.05, "wells": "all"}
+    assert config.rule() == expected
+    named = MetricConfig(metric_mode="copairs", q_threshold=0.1, wells="inner").rule()
+    assert (named["metric_mode"], named["q_threshold"], named["wells"]) == ("copairs", 0.1, "inner")
 
 
 def _drawn(mode, *, seed=0, null_size=20_000):
@@ -200,6 +201,17 @@ def test_drawn_p_is_that_of_the_seed_whatever_the_order_and_the_company(mode):
     np.testing.assert_array_equal(few_p.value, p.value[few])
     np.testing.assert_array_equal(alone.p.value, classes.p.value[:3])
     assert not np.array_equal(_call(lists, members, _drawn(mode, seed=1))[1].p.value, classes.p.value)
+
+
+@pytest.mark.parametrize("mode", METRIC_MODES)
+def test_a_class_is_the_same_to_the_last_digit_whatever_order_its_members_come_in(mode):
+    lists, members = _some_classes()
+    order = np.random.default_rng(10).permutation(len(lists))
+    config = MetricConfig(metric_mode=mode)
+    (_, classes), (_, other) = _call(lists, members, config), _call(lists.take(order), members[order], config)
+    np.testing.assert_array_equal(other.mean_average_precision, classes.mean_average_precision)
+    for found, expected in zip(vars(other.p).values(), vars(classes.p).values(), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_drawn_p_is_a_share_of_random_lists_near_the_computed_one():
@@ -287,6 +299,18 @@ def test_p_of_some_places_are_replaced_in_a_copy():
     after = before.replaced(np.array([2, 0]), PValues(*-np.arange(6.0).reshape(3, 2)))
     assert [values.tolist() for values in vars(after).values()] == [[-1, 1, 0], [-3, 4, -2], [-5, 7, -4]]
     assert before.value.tolist() == [0, 1, 2]
+
+
+def test_narrowed_intervals_are_what_both_allow():
+    """So a call that the wider intervals decide is decided by the narrower ones in the same way."""
+    before = PValues(np.array([0.5, 0.2, 0.3, np.nan]), np.array([0.4, 0.1, 0.2, np.nan]), np.full(4, 0.6))
+    after = before.narrowed(
+        np.array([2, 0, 3]), PValues(np.array([0.1, 0.45, np.nan]), np.array([0.05, 0.44, np.nan]), np.full(3, 0.55))
+    )
+    np.testing.assert_array_equal(after.value, [0.45, 0.2, 0.2, np.nan])
+    np.testing.assert_array_equal(after.low, [0.44, 0.1, 0.2, np.nan])
+    np.testing.assert_array_equal(after.high, [0.55, 0.6, 0.55, 0.55])
+    assert before.value[0] == 0.5
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ from cpjump_assets.science.comparison import (
     compare_with_published,
     coverage,
 )
-from cpjump_assets.science.percent_scores import METRICS, PERCENT_SCORES
-from cpjump_assets.science.score_tables import SCORES
+from cpjump_assets.science.score_tables import PERCENT_SCORES, SCORES
+from cpjump_assets.science.tasks import METRICS
 
 _TYPE_AND_LINE = ["Metadata_experiment_type", "Metadata_cell_line"]
 _CONDITION = [*_TYPE_AND_LINE, "Metadata_timepoint_code", "reference_experiment_type", "reference_timepoint_code"]
 _OTHER_RUNS = ["notebook"]
 _OF_ALL_WELLS = {"subset": "all", "wells": "all"}
-_BY_RULE = _OF_ALL_WELLS | {"metric_mode": "paper_2024", "p_convention": "add_one N=100000"}
+_BY_RULE = _OF_ALL_WELLS | {"metric_mode": "paper_2024", "p_convention": "add_one N=100000", "q_threshold": 0.05}
 
 
 @pytest.fixture(scope="module")

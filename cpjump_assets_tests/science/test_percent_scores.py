@@ -7,14 +7,9 @@ import pandas as pd
 import pytest
 
 from cpjump_assets.science.errors import BadTableError, ProfileError
-from cpjump_assets.science.percent_scores import (
-    PERCENT_MATCHING,
-    PERCENT_REPLICATING,
-    PERCENT_SCORES,
-    PercentConfig,
-    percent_scores,
-)
-from cpjump_assets.science.tasks import CONDITION
+from cpjump_assets.science.percent_scores import PercentConfig, percent_scores
+from cpjump_assets.science.score_tables import PERCENT_SCORES
+from cpjump_assets.science.tasks import CONDITION, PERCENT_MATCHING, PERCENT_REPLICATING
 from cpjump_assets_tests.science.helpers_cross_modality import directions, experiment, genes, profiles
 
 MANY_DRAWS = PercentConfig(n_null=20_000)
@@ -317,3 +312,19 @@ def test_noise_on_the_real_layout_gives_five_percent_and_the_published_denominat
     share = pooled["n_above"] / pooled["n_units"]
     assert share.between(0.04, 0.06).all()
     assert scores["percent"].between(scores["percent_low"], scores["percent_high"]).all()
+
+
+def test_a_condition_of_nearly_one_sample_has_a_note_and_does_not_draw_for_ever():
+    metadata = experiment()
+    treated = metadata.index[metadata["Metadata_control_type"].isna() & (metadata["Metadata_timepoint"] == 24)]
+    metadata.loc[treated, "Metadata_broad_sample"] = "C0"
+    metadata.loc[treated[:4], "Metadata_broad_sample"] = ["C1", "C2", "C3", "C4"]
+    row = _row(percent_scores(metadata, profiles(metadata)), PERCENT_REPLICATING, "Compound", 24)
+    assert row["n_units"] == 5
+    assert "too rare to be drawn" in row["note"]
+
+
+def test_correlations_that_would_not_fit_are_refused():
+    metadata = experiment()
+    with pytest.raises(ProfileError, match=r"correlations of .* wells need .* GB and max_memory is"):
+        percent_scores(metadata, profiles(metadata), max_memory=1_000)

@@ -22,7 +22,12 @@ def test_all_rules_keep_the_default_p_and_the_default_seed():
 
 
 def test_the_rule_that_is_shown_is_the_published_one():
-    assert PAPER_RULE == {"metric_mode": "paper_2024", "p_convention": "add_one N=100000", "wells": "all"}
+    assert PAPER_RULE == {
+        "metric_mode": "paper_2024",
+        "p_convention": "add_one N=100000",
+        "q_threshold": 0.05,
+        "wells": "all",
+    }
 
 
 def test_rows_of_a_rule_have_every_value():

@@ -14,7 +14,13 @@ def _truth(strengths):
 
 def _classes(rows, **rule):
     columns = ["Metadata_broad_sample", "Metadata_experiment_type", "n_queries_scored", "retrieved"]
-    published = {"task": "detection", "metric_mode": "paper_2024", "p_convention": "add_one N=100000", "wells": "all"}
+    published = {
+        "task": "detection",
+        "metric_mode": "paper_2024",
+        "p_convention": "add_one N=100000",
+        "q_threshold": 0.05,
+        "wells": "all",
+    }
     return pd.DataFrame(rows, columns=columns).assign(**published | rule)
 
 

@@ -221,9 +221,9 @@ def benchmark_percent_scores(context: dg.AssetExecutionContext, platform: Platfo
 
 def _score_percents(scope: _Scope, asset: tables.StoredAsset) -> dg.MaterializeResult:
     from cpjump_assets.science.features import Profiles
-    from cpjump_assets.science.percent_scores import PERCENT_SCORES
     from cpjump_assets.science.plate_stack import stack_selected
     from cpjump_assets.science.rules import PERCENT_RULES, percents_by_every_rule, rows_of
+    from cpjump_assets.science.score_tables import PERCENT_SCORES
     from cpjump_assets.science.tasks import EVERY_WELL
 
     # Of every normalized plate: one whose features were never selected is an error, not a score on fewer plates.

@@ -10,7 +10,7 @@ import dagster as dg
 
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.assets.metadata import perturbations, wells
-from cpjump_assets.orchestration.checks import is_altered, promise_check, violation_metadata
+from cpjump_assets.orchestration.checks.manifests import is_altered, promise_check, violation_metadata
 from cpjump_assets.orchestration.display import markdown_table, picture
 from cpjump_assets.orchestration.partitions import strategies
 from cpjump_assets.orchestration.recording import Made, keep_table

@@ -29,7 +29,7 @@ from functools import lru_cache, partial, reduce
 import numpy as np
 
 from cpjump_assets.science.arrays import Floats, Ints
-from cpjump_assets.science.nulls.class_recipes import MixedClasses, Parts, n_sets, sort_out
+from cpjump_assets.science.nulls.class_recipes import MEAN_TIE, MixedClasses, Parts, n_sets, sort_out
 from cpjump_assets.science.nulls.drawn_lists import (
     FALLBACK_SEED,
     count_drawn_means_above,
@@ -70,11 +70,11 @@ _LISTED_LIMIT = 60_000
 _DIRECT_LIMITS = (23_000, 300_000)
 """Coarse and refined: most values of all configurations but the largest for a direct sum."""
 
+_MEAN_SLACK = 1e-14
+"""Averaging tails in floats errs by less than this, relatively."""
+
 _MOST_PARTS = 64
 """Configurations of one class that are convolved: each may move the mean by a cell."""
-
-_TIE = 1e-12
-"""Mean average precisions that are closer are equal."""
 
 Share = tuple[Key, float]
 """A configuration and its weight: what a unit of its sum adds to the mean."""
@@ -155,8 +155,9 @@ class _MixedNulls:
             self._weights[key].add(weight)
         self._on_mean_grid: dict[Share, tuple[Floats, float]] = {}
         # The latest are enough, because classes come in the order of their configurations: at most 60 and 30 MB.
+        n_listed = 60_000_000 // (8 * max(_LISTED_LIMIT, _DIRECT_LIMITS[refined]))
         n_spectra = 30_000_000 // (8 * self._grid.length)
-        self._sums: Callable[[Key], Floats] = lru_cache(128)(lambda key: np.sort(every_sum(*key)))
+        self._sums: Callable[[Key], Floats] = lru_cache(n_listed)(lambda key: np.sort(every_sum(*key)))
         self._spectrum: Callable[[Share], tuple[Spectrum, float]] = lru_cache(n_spectra)(self._transform)
 
     @property
@@ -218,14 +219,16 @@ def _sum_directly(
     others = np.zeros(1)
     for key, weight in weights.items():
         others = (others[:, np.newaxis] + weight * sums(key)).ravel()
-    # In order, so that the places looked up one after the other lie close together.
-    others.sort()
-    return Tails(*np.array([mean_tail((mean + _TIE - others) / own) for mean in classes.means]).T)
+    # So that bars rise, and the places looked up one after the other lie close together.
+    falling = -np.sort(-others)
+    return Tails(*np.array([mean_tail((mean + MEAN_TIE - falling) / own) for mean in classes.means]).T)
 
 
 def _mean_above_listed(bars: Floats, sums: Floats) -> tuple[float, float, float]:
-    """Give the mean, over bars, of the share of rising sums above, and its bounds, which are the same."""
-    n_above = len(bars) * len(sums) - int(np.searchsorted(sums, bars, side="right").sum())
+    """Give the mean, over rising bars, of the share of rising sums above, and its bounds, which are the same."""
+    # Bars below all sums and those that no sum is above, a third of them, need not be looked up.
+    first, last = np.searchsorted(bars, sums[[0, -1]])
+    n_above = int(last) * len(sums) - int(np.searchsorted(sums, bars[first:last], side="right").sum())
     share = n_above / (len(bars) * len(sums))
     return share, share, share
 
@@ -233,7 +236,8 @@ def _mean_above_listed(bars: Floats, sums: Floats) -> tuple[float, float, float]
 def _mean_above_on_grid(bars: Floats, grid: GridCounts) -> tuple[float, float, float]:
     """Give the mean, over bars, of the tail; a bar is the sum of no set, and stands in the cell that it falls in."""
     tails = grid.tails(bars, np.floor(grid.cells * bars + 0.5).astype(np.int64))
-    return float(tails.value.mean()), float(tails.low.mean()), float(tails.high.mean())
+    value, low, high = (float(ends.mean()) for ends in tails)
+    return value, low * (1 - _MEAN_SLACK), min(high * (1 + _MEAN_SLACK), 1.0)
 
 
 def _draw(mixed: list[MixedClasses]) -> Iterator[tuple[MixedClasses, Tails, int]]:
@@ -243,5 +247,5 @@ def _draw(mixed: list[MixedClasses]) -> Iterator[tuple[MixedClasses, Tails, int]
         by_size[fallback_size(sum(key[0] for key, _ in classes.parts))][classes.parts] = classes
     for n_lists, group in by_size.items():
         bars = {parts: classes.means for parts, classes in group.items()}
-        for parts, n_above in count_drawn_means_above(bars, n_lists, seed=FALLBACK_SEED, tie=_TIE):
+        for parts, n_above in count_drawn_means_above(bars, n_lists, seed=FALLBACK_SEED):
             yield group[parts], Tails(*share_interval(n_above, n_lists)), DRAWN_LISTS

@@ -1,6 +1,6 @@
 """Which configurations (number of positives, length of the list) the members of a class have, and how many each.
 
-Belongs here: grouping classes that have one null in common, and their observed means. Does not belong here: the null
+Belongs here: grouping classes that have one null in common, and means of classes. Does not belong here: the null
 (``class_null``, ``monte_carlo``).
 """
 
@@ -17,6 +17,10 @@ from cpjump_assets.science.retrieval import RankLists
 
 Parts = tuple[tuple[Key, float], ...]
 """Configurations of a class, rising, and what a unit of the sum S of each adds to the mean average precision."""
+
+
+MEAN_TIE = 1e-12
+"""Mean average precisions that are closer are equal."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +95,29 @@ def sort_out(lists: RankLists, members: Ints, n_classes: int) -> tuple[Bools, li
     groups: dict[Parts, list[int]] = defaultdict(list)
     for number, parts in shares.items():
         groups[tuple(parts)].append(number)
-    means = _means(lists.average_precision()[scored], members[scored], n_classes)
+    means = class_means(lists.average_precision(), members, n_classes)
     mixed = [MixedClasses(parts, np.array(chosen), means[chosen]) for parts, chosen in sorted(groups.items())]
     return n_parts == 1, mixed
 
 
-def _means(values: Floats, members: Ints, n_classes: int) -> Floats:
-    """Give the mean of each class, added up in one order whatever the caller's: another changes the last digit."""
+def class_means(values: Floats, members: Ints, n_classes: int) -> Floats:
+    """Give the mean of the values of each class that are not NaN; NaN for a class of nothing else.
+
+    Values are added up in one order whatever the caller's, which would change the last digit.
+
+    Parameters
+    ----------
+    values, members
+        A value of each member and its class, shape (n_members,).
+    n_classes
+        Number of classes.
+
+    Returns
+    -------
+    ndarray, shape (n_classes,)
+    """
     order = np.lexsort((values, members))
+    order = order[~np.isnan(values[order])]
     sums = np.bincount(members[order], weights=values[order], minlength=n_classes)
-    counts = np.bincount(members, minlength=n_classes)
+    counts = np.bincount(members[order], minlength=n_classes)
     return np.divide(sums, counts, out=np.full(n_classes, np.nan), where=counts > 0)

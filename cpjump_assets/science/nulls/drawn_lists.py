@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from cpjump_assets.science.arrays import Floats, Ints
-from cpjump_assets.science.nulls.class_recipes import Parts
+from cpjump_assets.science.nulls.class_recipes import MEAN_TIE, Parts
 from cpjump_assets.science.nulls.rank_program import Key
 from cpjump_assets.science.nulls.tail_enumeration import atom_gap, sum_of_ranks
 
@@ -49,9 +49,9 @@ def count_drawn_above(bars: Floats, key: Key, n_lists: int, *, seed: int) -> Int
 
 
 def count_drawn_means_above(
-    recipes: Mapping[Parts, Floats], n_lists: int, *, seed: int, tie: float
+    recipes: Mapping[Parts, Floats], n_lists: int, *, seed: int
 ) -> Iterator[tuple[Parts, Ints]]:
-    """Count, for each sum of independent configurations, the draws above each bar.
+    """Count, for each sum of independent configurations, the draws above each bar; ties are not above.
 
     Parameters
     ----------
@@ -61,8 +61,6 @@ def count_drawn_means_above(
         How many to draw of each configuration; each draw is used by all sums that contain it, as in copairs.
     seed
         See the module.
-    tie
-        Sums that are closer to a bar are not above it.
     """
     keys = sorted({key for recipe in recipes for key, _ in recipe})
     counts = {recipe: np.zeros(len(bars), dtype=np.int64) for recipe, bars in recipes.items()}
@@ -70,7 +68,7 @@ def count_drawn_means_above(
         sums = dict(zip(keys, block, strict=True))
         for recipe, bars in recipes.items():
             means = np.sort(sum(weight * sums[key] for key, weight in recipe))
-            counts[recipe] += len(means) - np.searchsorted(means, bars + tie, side="right")
+            counts[recipe] += len(means) - np.searchsorted(means, bars + MEAN_TIE, side="right")
     yield from counts.items()
 
 

@@ -9,16 +9,13 @@ configuration alone, so that it is the same whatever else is asked. Intervals ha
 
 import numpy as np
 
-from cpjump_assets.science.arrays import Ints
+from cpjump_assets.science.arrays import Bools, Ints
 from cpjump_assets.science.nulls.class_recipes import sort_out
 from cpjump_assets.science.nulls.drawn_lists import count_drawn_above, count_drawn_means_above
 from cpjump_assets.science.nulls.null_distribution import DRAWN_LISTS, TailProbability
 from cpjump_assets.science.nulls.observed_sums import sums_by_configuration
 from cpjump_assets.science.nulls.rank_program import Tails
 from cpjump_assets.science.retrieval import RankLists
-
-_TIE = 1e-12
-"""Mean average precisions that are closer are equal."""
 
 
 def drawn_tail_probability(lists: RankLists, *, null_size: int, seed: int) -> TailProbability:
@@ -55,13 +52,13 @@ def drawn_class_tail_probability(
     result = _drawn(lists, members, n_classes, single[members], null_size, seed)
     recipes = {classes.parts: classes for classes in mixed}
     bars = {parts: classes.means for parts, classes in recipes.items()}
-    for parts, n_above in count_drawn_means_above(bars, null_size, seed=seed, tie=_TIE):
+    for parts, n_above in count_drawn_means_above(bars, null_size, seed=seed):
         _put_share(result, recipes[parts].classes, n_above, null_size)
     return result
 
 
 def _drawn(
-    lists: RankLists, query_of: Ints, n_queries: int, asked: np.ndarray, null_size: int, seed: int
+    lists: RankLists, query_of: Ints, n_queries: int, asked: Bools, null_size: int, seed: int
 ) -> TailProbability:
     """Draw for queries of one configuration each."""
     result = TailProbability.empty(n_queries)

@@ -41,14 +41,13 @@ _Counts = npt.NDArray[Any]
 _GRIDS = ((6, 55_440, 360_360), (10, 27_720, 360_360), (20, 27_720, 110_880), (40, 5_040, 27_720), (100, 840, 5_040))
 
 _FLOAT_SLACK = 1e-9
-"""Counts above 2^64 are rounded: adding positive floats over ranks and cells errs by less than this, relatively."""
+"""Counts in floats are rounded: adding positive ones over ranks and cells errs by less than this, relatively."""
 
 _MOST_CELLS = 1e9
 """Cells that may be added for one configuration, half a second of work."""
 
 _MOST_STEPS = 300_000
 """Shifts and additions for one configuration, each of which costs a microsecond however short it is."""
-
 
 _FEW = 1_000
 """Cells that are asked for, up to which it is faster to sort them than to cumulate counts over all cells."""
@@ -123,10 +122,10 @@ class GridCounts:
         exact, reach = self.cells * sums, self.reach()
         certain, possible = (np.floor(exact + way * reach).astype(np.int64) for way in (1, -1))
         greater, certainly, possibly = self.above(np.stack([cells, certain, possible]))
-        slack = 0.0 if self.total < 2**64 else _FLOAT_SLACK
+        slack = _FLOAT_SLACK if self.counts.dtype == np.float64 else 0.0
         low = np.minimum(certainly, greater) * (1 - slack) / self.total
-        high = np.maximum(possibly, greater) * (1 + slack) / self.total
-        return Tails(greater / self.total, low, np.minimum(high, 1.0))
+        high = np.minimum(np.maximum(possibly, greater) * (1 + slack) / self.total, 1.0)
+        return Tails(np.minimum(greater / self.total, high), low, high)
 
 
 def is_programmable(key: Key) -> bool:

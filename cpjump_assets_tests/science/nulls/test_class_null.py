@@ -100,6 +100,21 @@ def test_convolved_classes_lie_in_their_interval(members):
     assert found.high[0] - found.low[0] < 0.5
 
 
+@pytest.mark.parametrize("refined", [False, True])
+@pytest.mark.parametrize(
+    "configurations", [[(5, 60), (5, 61), (1, 60)], [(30, 300), (8, 100)], [(6, 50), *((8, 150 + i) for i in range(9))]]
+)
+def test_convolved_extremes_hold_their_interval(configurations, refined):
+    """The best lists, that nothing beats, and the worst, that all but one of more than 1e16 combinations beat."""
+    best = [(np.arange(1, k + 1), length) for k, length in configurations]
+    worst = [(length + 1 - ranks[::-1], length) for ranks, length in best]
+    for members, expected in ((best, 0.0), (worst, 1.0)):
+        found = _one_class(members, refined=refined)
+        assert METHODS[found.method[0]] == "convolution"
+        assert found.low[0] <= expected <= found.high[0] + 1e-15
+        assert found.high[0] - found.low[0] < 1e-4
+
+
 @pytest.mark.parametrize("limit", [0, 60_000])
 def test_rank_program_in_a_class_holds_its_interval(limit):
     """(4, 16) is counted on the grid when it may not be listed; as the largest, and as one of several."""

@@ -167,6 +167,14 @@ def test_many_positives_in_a_long_list_agree_with_random_lists():
     assert ((found.high - found.low) / found.value).max() < 0.03
 
 
+def test_the_worst_list_has_a_tail_of_no_more_than_one():
+    """Counts of (30, 300) are rounded, and all but one of them may add up to more than all there are."""
+    worst = np.arange(271, 301)
+    found = tail_probability(_lists(np.vstack([worst, [11, *worst[1:]]]), 300))
+    assert {METHODS[index] for index in found.method} == {"rank program"}
+    assert ((found.low <= found.value) & (found.value <= found.high) & (found.high <= 1)).all()
+
+
 @pytest.mark.parametrize(("n_positives", "length"), [(1, 65), (3, 67), (2, 66), (7, 71), (6, 56)])
 def test_p_agrees_with_the_random_lists_of_copairs(n_positives, length):
     drawn = random_ap(NULL_SIZE, n_positives, length, seed=10).astype(np.float64)
