@@ -11,7 +11,7 @@ from cpjump_assets.science.class_scores import MetricConfig
 from cpjump_assets.science.detection import ask_for_replicates
 from cpjump_assets.science.layout import lay_out
 from cpjump_assets.science.tasks import DETECTION, ORF_DIFFERENT_WELL, ORF_SAME_WELL
-from cpjump_assets_tests.science.helpers_scores import plates, profiles
+from cpjump_assets_tests.science.helpers_plates import plates, profiles
 
 ACTING = {"S00", "S05", "S10", "S15"}
 RULES = {

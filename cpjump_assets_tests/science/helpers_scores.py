@@ -1,61 +1,10 @@
-"""Small experiments, rank lists and questions for the tests of scores."""
+"""Rank lists and questions for the tests of scores."""
 
 import numpy as np
 import pandas as pd
 
 from cpjump_assets.science.questions import Questions
 from cpjump_assets.science.retrieval import NO_CLASS, RankLists
-from cpjump_assets.science.tasks import CONDITION
-
-BATCH = "2020_11_04_CPJUMP1"
-N_CONTROLS = 16
-
-
-def plates(names, samples, *, kind="Compound", cell_line="A549", hours=24, code="low", controls="DMSO"):
-    """Lay out plates of one condition: each sample once or more, as listed, and negative controls."""
-    on_plate = [*samples, *([controls] * N_CONTROLS)]
-    frames = [
-        pd.DataFrame(
-            {
-                "Metadata_Batch": BATCH,
-                "Metadata_Plate": name,
-                "Metadata_Well": [f"{chr(65 + i // 24)}{i % 24 + 1:02d}" for i in range(len(on_plate))],
-                "Metadata_broad_sample": on_plate,
-            }
-        )
-        for name in names
-    ]
-    frame = pd.concat(frames, ignore_index=True)
-    return frame.assign(
-        Metadata_experiment_type=kind,
-        Metadata_cell_line=cell_line,
-        Metadata_timepoint=hours,
-        Metadata_timepoint_code=code,
-        Metadata_target=("gene " + frame["Metadata_broad_sample"]).where(frame["Metadata_broad_sample"] != controls),
-        Metadata_control_type=pd.Series("negcon", index=frame.index).where(frame["Metadata_broad_sample"] == controls),
-        Metadata_is_primary=True,
-    )
-
-
-def profiles(frame, *, acting=(), n_features=40, strength=1.2, seed=2):
-    """Draw noise around a direction of its own for each acting sample and a small shift for each plate."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(len(frame), n_features))
-    for plate in sorted(frame["Metadata_Plate"].unique()):
-        X[frame["Metadata_Plate"] == plate] += 0.2 * rng.normal(size=n_features)
-    for sample in sorted(acting):
-        X[frame["Metadata_broad_sample"] == sample] += strength * rng.normal(size=n_features)
-    return X
-
-
-def real_layout(reference_root, **condition):
-    """Give the wells of the primary plates from the official table, of one condition or of all."""
-    columns = [*CONDITION, "Metadata_Plate", "Metadata_Well", "Metadata_broad_sample"]
-    columns += ["Metadata_target", "Metadata_control_type"]
-    frame = pd.read_csv(reference_root / "datasplits" / "cpjump1_metadata.csv", usecols=columns)
-    for name, value in condition.items():
-        frame = frame[frame[f"Metadata_{name}"] == value]
-    return frame.assign(Metadata_Batch=BATCH, Metadata_is_primary=True).reset_index(drop=True)
 
 
 def rank_lists(ranks, lengths):

@@ -12,8 +12,8 @@ from cpjump_assets.science.errors import BadTableError, ProfileError
 from cpjump_assets.science.layout import lay_out
 from cpjump_assets.science.score_tables import CLASSES, SCORES
 from cpjump_assets.science.tasks import CONDITION, REFERENCE
+from cpjump_assets_tests.science.helpers_plates import BATCH, N_CONTROLS, plates, profiles, real_layout
 from cpjump_assets_tests.science.helpers_replicates import ACTING, sorted_list_precision, two_conditions, with_peer
-from cpjump_assets_tests.science.helpers_scores import BATCH, N_CONTROLS, plates, profiles, real_layout
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from cpjump_assets.science.detection import ask_for_replicates, detect
 from cpjump_assets.science.layout import lay_out
 from cpjump_assets.science.score_tables import CLASSES, SCORES
 from cpjump_assets.science.tasks import CONDITION, DETECTION, ORF_DIFFERENT_WELL, ORF_SAME_WELL, REPLICATE_TASKS
+from cpjump_assets_tests.science.helpers_plates import profiles, real_layout
 from cpjump_assets_tests.science.helpers_replicates import (
     ask,
     orf_conditions,
@@ -17,7 +18,6 @@ from cpjump_assets_tests.science.helpers_replicates import (
     two_conditions,
     with_peer,
 )
-from cpjump_assets_tests.science.helpers_scores import profiles, real_layout
 
 
 @pytest.fixture

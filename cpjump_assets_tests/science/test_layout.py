@@ -7,7 +7,7 @@ import pytest
 from cpjump_assets.science.errors import BadTableError
 from cpjump_assets.science.layout import NO_SUBSET, lay_out
 from cpjump_assets.science.tasks import CONDITION
-from cpjump_assets_tests.science.helpers_scores import N_CONTROLS, plates
+from cpjump_assets_tests.science.helpers_plates import N_CONTROLS, plates
 
 CODES = ("subsets", "conditions", "plates", "positions", "samples", "is_control")
 

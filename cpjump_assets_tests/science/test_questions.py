@@ -9,7 +9,8 @@ from cpjump_assets.science.layout import lay_out
 from cpjump_assets.science.questions import CELL_KEY
 from cpjump_assets.science.retrieval import NO_CLASS
 from cpjump_assets.science.tasks import CONDITION, REFERENCE, REPLICATE_TASKS
-from cpjump_assets_tests.science.helpers_scores import make_questions, plates, profiles
+from cpjump_assets_tests.science.helpers_plates import plates, profiles
+from cpjump_assets_tests.science.helpers_scores import make_questions
 
 
 def _asked(*, with_subsets):

@@ -14,7 +14,7 @@ LAST_RANK_LIMITS = {2: 40_000, 3: 1_000}
 """Longest list for ``count_by_last_rank``: its integers stay below k L^2k, 5e18 and 3e18, inside 64 bits."""
 
 _NEAR_TIE = 1e-6
-"""Where the last rank that ties lies so close to an integer, more than floats decides. They err by less than 1e-8."""
+"""Where the last rank that ties lies so close to an integer, more than floats decides. They err by less than 1e-7."""
 
 _SAFETY = 1e-9
 """Room for the float error of a sum where a bound on sums decides what is gone into."""
