@@ -65,6 +65,10 @@ class MetricConfig:
                 raise ValueError(f"{name} {getattr(self, name)!r}: there are {', '.join(values)}")
         if self.null_size < 1:
             raise ValueError(f"null_size {self.null_size}: at least 1 list must be drawn")
+        if self.seed < 0:
+            raise ValueError(f"seed {self.seed}: must be at least 0")
+        if not 0 < self.q_threshold <= 1:
+            raise ValueError(f"q_threshold {self.q_threshold}: must be above 0 and at most 1")
 
     @property
     def p_label(self) -> str:

@@ -314,7 +314,11 @@ def test_narrowed_intervals_are_what_both_allow():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"metric_mode": "paper"}, {"p_convention": "Strict"}, {"wells": "outer"}, {"null_size": 0}]
+    "wrong",
+    [
+        *({"metric_mode": "paper"}, {"p_convention": "Strict"}, {"wells": "outer"}),
+        *({"null_size": 0}, {"seed": -1}, {"q_threshold": 0.0}, {"q_threshold": 1.5}, {"q_threshold": float("nan")}),
+    ],
 )
 def test_a_rule_that_is_not_known_is_refused_and_not_taken_for_another(wrong):
     ((name, value),) = wrong.items()
