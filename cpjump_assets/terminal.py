@@ -134,7 +134,7 @@ def _splits_table(outcome: "DemoOutcome") -> Table:
 
 
 def _recovery_table(recovery: pd.DataFrame) -> Table:
-    table = Table(title="Planted against found", title_justify="left")
+    table = Table(title="Planted against found: detection, all conditions", title_justify="left")
     for name in ("modality", "planted", "classes", "retrieved", "share"):
         table.add_column(name, justify="left" if name in ("modality", "planted") else "right")
     for row in recovery.itertuples(index=False):

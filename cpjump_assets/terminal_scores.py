@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
+from cpjump_assets.figures.rows import TIME_WORDS
 from cpjump_assets.science.directionality import CORRECTED
 from cpjump_assets.science.rules import PAPER_RULE, rows_of
 from cpjump_assets.science.schemas import CELL_LINES, TIMEPOINT_CODES
@@ -25,7 +26,6 @@ from cpjump_assets.science.tasks import (
 )
 
 _COLUMNS = [(line, code) for line in CELL_LINES for code in TIMEPOINT_CODES]
-_TIMES = {"low": "early", "high": "late"}
 _NO_NUMBER = "-"
 _LABELS = {SISTER_COMPOUNDS: "sister compounds", SISTER_GUIDES: "sister guides"}
 
@@ -99,7 +99,7 @@ def _by_condition(title: str, rows: pd.DataFrame, *, label: Callable[[Any], str]
     table = Table(title=title, title_justify="left")
     table.add_column("", no_wrap=True)
     for line, code in _COLUMNS:
-        table.add_column(f"{line} {_TIMES[code]}", justify="right", no_wrap=True)
+        table.add_column(f"{line} {TIME_WORDS[code]}", justify="right", no_wrap=True)
     lines: dict[str, dict[tuple[str, str], str]] = {}
     for row in rows.itertuples(index=False):
         place = (row.Metadata_cell_line, row.Metadata_timepoint_code)

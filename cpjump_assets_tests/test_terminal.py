@@ -79,6 +79,14 @@ def test_the_demo_shows_every_split_score_and_strength_uncut(outcome, capsys):
     assert recovery[5] == ("Compound", "inactive", "1002", "10", "1.0%")
 
 
+def test_what_was_planted_is_held_against_detection_and_times_are_named_as_in_the_figures(outcome, capsys):
+    terminal.demo_summary(outcome)
+    text = _printed(capsys)
+    assert "Planted against found: detection, all conditions" in text
+    assert text.count("A549 short") == text.count("U2OS long") == 2
+    assert "early" not in text
+
+
 def _one(table: pd.DataFrame, **wanted: object) -> pd.Series:
     """Give the one row with these values."""
     (place,) = table.index[(table[list(wanted)] == list(wanted.values())).all(axis=1)]

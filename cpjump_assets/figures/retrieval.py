@@ -25,14 +25,13 @@ from cpjump_assets.figures.canvas import (
     new_figure,
     write_caption,
 )
-from cpjump_assets.figures.rows import SCORE_RULE, one_rule, reason, require_rows, require_unique
+from cpjump_assets.figures.rows import SCORE_RULE, TIME_WORDS, one_rule, reason, require_rows, require_unique
 from cpjump_assets.science.arrays import Floats
 from cpjump_assets.science.errors import BadTableError
 from cpjump_assets.science.schemas import CELL_LINES, EXPERIMENT_TYPES, TIMEPOINT_CODES
 from cpjump_assets.science.tasks import CONDITION, ORF_DIFFERENT_WELL, ORF_SAME_WELL, REFERENCE
 
 _KEY = ["task", *CONDITION, *REFERENCE]
-_TIMES = {"low": "short", "high": "long"}
 _WELLS = {ORF_SAME_WELL: "same well", ORF_DIFFERENT_WELL: "different well"}
 _SLOT = 0.82
 """Inches from box to box: room for the longest label below, and for words in the place of a box."""
@@ -86,7 +85,8 @@ def retrieval_figure(classes: pd.DataFrame, scores: pd.DataFrame, *tasks: str) -
     for panel, code in zip(panels[:, 0], codes, strict=True):
         panel.set_ylabel(f"{_time_words(rows, code)}\nmAP", fontsize=LABEL_SIZE)
     _add_legend(figure, rows)
-    write_caption(figure, rule)
+    asked = "".join(f"task {task}, " for task in tasks)
+    write_caption(figure, f"{asked}{rule}; above each box: fraction retrieved")
     return figure
 
 
@@ -139,7 +139,7 @@ def _label(slot: _Slot, row: Any) -> str:
     """Name a box: what is searched, after how many hours, and how many classes are in it."""
     name = _WELLS.get(slot.task, slot.reference)
     if row is None:
-        return f"{name}\n{_TIMES.get(slot.reference_code, '')}"
+        return f"{name}\n{TIME_WORDS.get(slot.reference_code, '')}"
     return f"{name}\n{row.reference_timepoint} h\nn = {row.n_classes}"
 
 
@@ -149,7 +149,7 @@ def _time_words(rows: pd.DataFrame, code: str) -> str:
     asking = of_code[["Metadata_experiment_type", "Metadata_timepoint"]].drop_duplicates()
     if len(asking) == 1:
         return f"{asking.iat[0, 0]} {asking.iat[0, 1]} h"
-    return f"{_TIMES[code]} time point"
+    return f"{TIME_WORDS[code]} time point"
 
 
 def _colour(same_well_share: float) -> str:

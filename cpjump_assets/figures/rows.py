@@ -11,10 +11,12 @@ import pandas as pd
 from cpjump_assets.science.errors import BadTableError
 from cpjump_assets.science.schemas import EXPERIMENT_TYPES
 
-SCORE_RULE = ("split_strategy", "subset", "metric_mode", "p_convention", "wells")
+SCORE_RULE = ("split_strategy", "subset", "metric_mode", "p_convention", "q_threshold", "wells")
 """What makes score rows comparable; the strategy is a column only in the tables of a strategy."""
 SELECTION = ("split_strategy", "subset", "wells")
 """The same for scores that have but one rule."""
+TIME_WORDS = {"low": "short", "high": "long"}
+"""What the papers call the two times of a modality, by the code that tables have."""
 
 
 class NothingToDrawError(BadTableError):
@@ -44,7 +46,7 @@ def one_rule(columns: Sequence[str], *tables: pd.DataFrame) -> str:
     """
     words = []
     for column in columns:
-        values = sorted({value for table in tables if column in table for value in table[column].unique()})
+        values = sorted({str(value) for table in tables if column in table for value in table[column].unique()})
         if len(values) > 1:
             raise BadTableError(
                 f"a figure shows rows of one {column}, but the tables hold {len(values)}: {', '.join(values)}"

@@ -60,7 +60,7 @@ OVERALL_DIRECTIONALITY = StoredAsset("benchmark", "overall_directionality", "1")
 OVERALL_DIRECTIONAL_PAIRS = StoredAsset("benchmark", "overall_directional_pairs", "1")
 BENCHMARK_DIRECTIONALITY = StoredAsset("benchmark", "benchmark_directionality", "1")
 PUBLISHED_COMPARISON = StoredAsset("benchmark", "published_comparison", "2")
-BENCHMARK_FIGURES = StoredAsset("benchmark", "benchmark_figures", "1")
+BENCHMARK_FIGURES = StoredAsset("benchmark", "benchmark_figures", "2")
 """The list of the figures; the files themselves lie in ``FIGURES_FOLDER`` of the store."""
 
 FIGURES_FOLDER = "benchmark/figures"

@@ -20,7 +20,7 @@ def published_figures() -> pd.DataFrame:
     -------
     DataFrame
         As ``PUBLISHED_FIGURES``, sorted by its key: the fractions retrieved of Fig. 4, Percent Replicating and Percent
-        Matching of both releases, the odds ratios of Fig. 5b and the class counts of Supplementary Table 2.
+        Matching of both releases, the odds ratios of Fig. 5 and the class counts of Supplementary Table 2.
 
     Raises
     ------

@@ -40,9 +40,10 @@ def test_names_can_be_files_and_titles_are_lines_of_their_own():
 @pytest.mark.parametrize(("mode", "wells"), RULES[1:])
 def test_of_all_rows_those_of_one_rule_are_drawn(mode, wells):
     figures = benchmark_figures(benchmark_tables(of_rules=RULES), metric_mode=mode, wells=wells)
-    rule = f"subset all, metric_mode {mode}, p_convention add_one N=100000, wells {wells}"
+    rule = f"subset all, metric_mode {mode}, p_convention add_one N=100000, q_threshold 0.05, wells {wells}"
     captions = {name: figure.get_supxlabel().replace("\n", " ") for name, figure in figures.items()}
-    assert captions["figure_4a"] == rule
+    assert captions["figure_4a"] == f"task detection, {rule}; above each box: fraction retrieved"
+    assert captions["figure_4b"].startswith(f"task sister_compounds, task sister_guides, {rule}; ")
     assert captions["figure_5a"] == f"comparison orf_crispr, variant corrected, subset all, wells {wells}"
     assert captions["percent_matching"] == f"metric percent_matching, subset all, wells {wells}"
 

@@ -213,11 +213,12 @@ def test_classes_without_a_positive_pair_are_left_out():
 
 
 def test_the_figure_says_which_rows_it_shows():
-    rule = "subset all, metric_mode paper_2024, p_convention add_one N=100000, wells all"
-    assert _figure(DETECTION).get_supxlabel() == rule
+    rule = "subset all, metric_mode paper_2024, p_convention add_one N=100000, q_threshold 0.05, wells all"
+    caption = _figure(DETECTION).get_supxlabel().replace("\n", " ")
+    assert caption == f"task detection, {rule}; above each box: fraction retrieved"
 
 
-@pytest.mark.parametrize("column", ["subset", "metric_mode", "p_convention", "wells", "split_strategy"])
+@pytest.mark.parametrize("column", ["subset", "metric_mode", "p_convention", "q_threshold", "wells", "split_strategy"])
 @pytest.mark.parametrize("table", ["both", "scores", "classes"])
 def test_rows_of_two_rules_are_refused_in_either_table(column, table):
     classes, scores = (frame.assign(split_strategy="one") for frame in (CLASSES, SCORES))

@@ -143,6 +143,29 @@ def test_directions_and_their_pairs_agree(refreshed_lab: Lab) -> None:
     assert set(counted.index.get_level_values("wells")) == set(WELL_SELECTIONS)
 
 
+SHOWN = [
+    (tables.OVERALL_SCORES, "scores", "fraction"),
+    (tables.OVERALL_PERCENT_SCORES, "scores on all wells", "percent"),
+    (tables.OVERALL_DIRECTIONALITY, "tests on all wells", "odds ratio"),
+    (tables.PUBLISHED_COMPARISON, "comparison", "verdict"),
+]
+READABLE = 105
+"""Characters that the dialog of the web UI shows of a table in a window of 1,600 pixels; the rest takes scrolling."""
+
+
+@pytest.mark.parametrize(("asset", "name", "number"), SHOWN, ids=[asset.name for asset, _, _ in SHOWN])
+def test_the_number_of_a_score_is_in_sight_in_the_web_ui(
+    refreshed_lab: Lab, asset: tables.StoredAsset, name: str, number: str
+) -> None:
+    (record, *_) = refreshed_lab.materializations(asset)
+    lines = record.asset_materialization.metadata[name].value.splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in (lines[0], *lines[2:])]
+    until = rows[0].index(number) + 1
+    widths = [max(map(len, column)) + 2 for column in zip(*(row[:until] for row in rows), strict=True)]
+    assert len(rows) > 1
+    assert sum(widths) <= READABLE
+
+
 def test_a_configuration_is_an_input_of_what_it_changes(refreshed_lab: Lab) -> None:
     store = refreshed_lab.store
     assert "MetricConfig" in store.describe(tables.OVERALL_CLASSES.key()).provenance.inputs

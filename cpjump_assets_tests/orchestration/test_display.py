@@ -15,6 +15,7 @@ from cpjump_assets.orchestration.display import (
     column_schema,
     counts,
     markdown_table,
+    narrow,
     picture,
     pictures,
     table_metadata,
@@ -82,6 +83,21 @@ def test_numbers_have_four_digits_whole_numbers_and_yes_or_no_stay_what_they_are
 def test_a_cell_never_ends_its_cell_or_its_row(value, shown):
     assert _lines(pd.DataFrame({"a": [value], "b": [1]}))[2:] == [f"| {shown} | 1 |"]
     assert _lines(pd.DataFrame({value: [1]}))[:2] == [f"| {shown} |", "|---|"]
+
+
+def test_a_narrow_table_has_short_names_and_one_column_for_what_belongs_together():
+    frame = pd.DataFrame(
+        {
+            "n_classes": pd.array([306, None], dtype="Int64"),
+            "Metadata_experiment_type": ["Compound", "ORF"],
+            "Metadata_timepoint": [24, 48],
+            "left out": 0,
+        },
+        index=[7, 7],
+    )
+    shown = narrow(frame, {"condition": ("Metadata_experiment_type", "Metadata_timepoint"), "classes": "n_classes"})
+    assert _lines(shown) == ["| condition | classes |", "|---|---|", "| Compound 24 | 306 |", "| ORF 48 |  |"]
+    assert list(narrow(frame.head(0), {"both": ("Metadata_experiment_type", "Metadata_timepoint")})) == ["both"]
 
 
 def _png(n_bytes=None):

@@ -53,6 +53,18 @@ def test_figures_of_simulated_data_are_counted_and_not_compared(refreshed_lab: L
         assert [int(number) for number in others] == [0, 0, 0]
 
 
+def test_the_page_of_the_comparison_says_at_a_glance_what_was_compared(lab: Lab) -> None:
+    published = len(lab.store.read(tables.PUBLISHED_COMPARISON.key()))
+    assert _shown(lab, tables.PUBLISHED_COMPARISON)["verdicts"].value == f"{published} not compared: simulated data"
+    for asset in SCORED:
+        _rewrite(lab, asset, lab.store.read(asset.key()), origin=PUBLIC_ORIGIN)
+    assert lab.run("comparison").success
+    verdicts = lab.store.read(tables.PUBLISHED_COMPARISON.key())["verdict"].value_counts()
+    said = _shown(lab, tables.PUBLISHED_COMPARISON)["verdicts"].value.split(", ")
+    assert sorted(said) == sorted(f"{count} {verdict}" for verdict, count in verdicts.items())
+    assert len(said) >= 2
+
+
 def test_the_comparison_of_simulated_data_passes_its_check_with_these_words(lab: Lab) -> None:
     finished = lab.run("comparison")
     assert finished.success, finished.errors

@@ -17,7 +17,7 @@ from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.assets.metadata import perturbations
 from cpjump_assets.orchestration.assets.profiles import plate_selected_profiles, selected_profiles, stored_plates
 from cpjump_assets.orchestration.assets.splits import sound_manifest, split_manifest
-from cpjump_assets.orchestration.display import markdown_table, picture
+from cpjump_assets.orchestration.display import markdown_table, narrow, picture
 from cpjump_assets.orchestration.partitions import main_batch, strategies
 from cpjump_assets.orchestration.recording import Made, keep_table
 from cpjump_assets.orchestration.resources import Platform
@@ -173,29 +173,27 @@ def _score_display(scores: "pd.DataFrame") -> dict[str, Any]:
     figure = to_png(fraction_retrieved_figure(of_rule))
     return {
         "shown": f"mode {PAPER_RULE['metric_mode']} on all wells: {len(of_rule)} of the {len(scores)} rows",
-        "scores": markdown_table(of_rule[_SHOWN_SCORES]),
+        "scores": markdown_table(narrow(of_rule, _SHOWN_SCORES)),
         "figure": picture(figure, "fraction retrieved of each condition"),
     }
 
 
-_SHOWN_SCORES = [
-    "subset",
-    "task",
-    "Metadata_experiment_type",
-    "Metadata_cell_line",
-    "Metadata_timepoint",
-    "reference_experiment_type",
-    "reference_timepoint",
-    "n_profiles",
-    "n_classes",
-    "n_retrieved",
-    "n_undecided",
-    "fraction_retrieved",
-    "fraction_retrieved_low",
-    "fraction_retrieved_high",
-    "mean_average_precision",
-    "note",
-]
+_CONDITION = ("Metadata_experiment_type", "Metadata_cell_line", "Metadata_timepoint")
+_REFERENCE = ("reference_experiment_type", "reference_timepoint")
+_SHOWN_SCORES = {
+    "subset": "subset",
+    "task": "task",
+    "condition, h": _CONDITION,
+    "searched, h": _REFERENCE,
+    "fraction": "fraction_retrieved",
+    "low": "fraction_retrieved_low",
+    "high": "fraction_retrieved_high",
+    "retrieved": "n_retrieved",
+    "of classes": "n_classes",
+    "undecided": "n_undecided",
+    "mean mAP": "mean_average_precision",
+    "note": "note",
+}
 
 
 _PLATE_SELECTED = dg.AssetDep(plate_selected_profiles, partition_mapping=main_batch)
@@ -231,26 +229,23 @@ def _score_percents(scope: _Scope, asset: tables.StoredAsset) -> dg.MaterializeR
     provenance = tables.provenance_from(asset.code_version, scope.inputs(*keys), configuration=PERCENT_RULES)
     profiles, kept = stack_selected(Profiles.from_frame(scope.store.read(key)) for key in keys)
     scores = percents_by_every_rule(profiles.metadata, profiles.matrix, kept=kept, **scope.options(profiles))
-    shown = {"scores on all wells": markdown_table(rows_of(scores, wells=EVERY_WELL)[_SHOWN_PERCENTS])}
+    shown = {"scores on all wells": markdown_table(narrow(rows_of(scores, wells=EVERY_WELL), _SHOWN_PERCENTS))}
     return scope.keep(asset, scores, PERCENT_SCORES, provenance, shown)
 
 
-_SHOWN_PERCENTS = [
-    "subset",
-    "metric",
-    "Metadata_experiment_type",
-    "Metadata_cell_line",
-    "Metadata_timepoint",
-    "reference_experiment_type",
-    "reference_timepoint",
-    "n_units",
-    "n_above",
-    "null_95",
-    "percent",
-    "percent_low",
-    "percent_high",
-    "note",
-]
+_SHOWN_PERCENTS = {
+    "subset": "subset",
+    "metric": "metric",
+    "condition, h": _CONDITION,
+    "compared with, h": _REFERENCE,
+    "percent": "percent",
+    "low": "percent_low",
+    "high": "percent_high",
+    "above": "n_above",
+    "of units": "n_units",
+    "null_95": "null_95",
+    "note": "note",
+}
 
 
 @dg.multi_asset(
@@ -282,7 +277,7 @@ def overall_directions(context: dg.AssetExecutionContext, platform: Platform) ->
     profiles = _profiles_with_targets(scope.store)
     found = directions_by_every_rule(profiles.metadata, profiles.matrix, **scope.options(profiles))
     strongest = strongest_pairs(rows_of(found.pairs, wells=EVERY_WELL))
-    shown = {"strongest pairs of compounds and genes": markdown_table(strongest[_SHOWN_PAIRS])}
+    shown = {"strongest pairs of compounds and genes": markdown_table(narrow(strongest, _SHOWN_PAIRS))}
     provenance = tables.provenance_from(pairs.code_version, inputs)
     yield scope.keep(pairs, found.pairs, DIRECTIONAL_PAIRS, provenance, shown)
 
@@ -315,17 +310,30 @@ def _direction_display(scores: "pd.DataFrame") -> dict[str, Any]:
     from cpjump_assets.science.rules import rows_of
     from cpjump_assets.science.tasks import EVERY_WELL
 
-    return {"tests on all wells": markdown_table(rows_of(scores, wells=EVERY_WELL).drop(columns="wells"))}
+    return {"tests on all wells": markdown_table(narrow(rows_of(scores, wells=EVERY_WELL), _SHOWN_TESTS))}
 
 
-_SHOWN_PAIRS = [
-    "Metadata_cell_line",
-    "direction",
-    "rank",
-    "query_name",
-    "query_timepoint",
-    "reference_experiment_type",
-    "reference_gene",
-    "reference_timepoint",
-    "cosine",
-]
+_SHOWN_TESTS = {
+    "subset": "subset",
+    "pairs": ("query_experiment_type", "reference_experiment_type"),
+    "variant": "variant",
+    "cell line": "Metadata_cell_line",
+    "odds ratio": "odds_ratio",
+    "low": "odds_low",
+    "high": "odds_high",
+    "Fisher's p": "fisher_p",
+    "below t5": "n_below",
+    "above t95": "n_above",
+    "of pairs": "n_pairs",
+    "t5": "t5",
+    "t95": "t95",
+    "note": "note",
+}
+_SHOWN_PAIRS = {
+    "cell line": "Metadata_cell_line",
+    "direction": "direction",
+    "rank": "rank",
+    "compound, h": ("query_name", "query_timepoint"),
+    "gene reagents, h": ("reference_experiment_type", "reference_gene", "reference_timepoint"),
+    "cosine": "cosine",
+}

@@ -11,7 +11,7 @@ import dagster as dg
 
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.assets.benchmark import COMMON
-from cpjump_assets.orchestration.display import markdown_table, pictures
+from cpjump_assets.orchestration.display import markdown_table, narrow, pictures
 from cpjump_assets.orchestration.recording import Made, keep_table
 from cpjump_assets.orchestration.resources import Platform
 
@@ -53,10 +53,26 @@ def published_comparison(platform: Platform) -> dg.MaterializeResult:
     ours = (store.read(asset.key()) for asset in _COMPARED)
     table = compare_with_published(published_figures(), *ours, simulated=provenance.origin != PUBLIC_ORIGIN)
     shown = {
+        "verdicts": ", ".join(f"{count} {verdict}" for verdict, count in table["verdict"].value_counts().items()),
         "figures of each statistic": markdown_table(coverage(table)),
-        "comparison": markdown_table(table.drop(columns="source")),
+        "comparison": markdown_table(narrow(table, _SHOWN_COMPARISON)),
     }
     return keep_table(store, tables.PUBLISHED_COMPARISON, Made(table, shown), provenance, schema=PUBLISHED_COMPARISON)
+
+
+_SHOWN_COMPARISON = {
+    "verdict": "verdict",
+    "published": "published",
+    "ours": "ours",
+    "difference": "difference",
+    "tolerance": "tolerance",
+    "statistic": "statistic",
+    "condition": ("Metadata_experiment_type", "Metadata_cell_line", "Metadata_timepoint_code"),
+    "searched": ("reference_experiment_type", "reference_timepoint_code"),
+    "task": "task",
+    "figure": "figure",
+    "run": ("release", "run"),
+}
 
 
 @dg.asset(
@@ -115,7 +131,7 @@ def _write_figures(
 
     rows, pngs = [], {}
     for name, figure in drawn.items():
-        write_caption(figure, f"{figure.get_supxlabel()}, made from: {origin}")
+        write_caption(figure, f"{figure.get_supxlabel()}; made from: {origin}")
         row: dict[str, Any] = {"figure": name, "title": PAPER_FIGURES[name].title}
         contents = {"png": to_png(figure), "svg": to_svg(figure)}
         for kind, content in contents.items():
