@@ -204,7 +204,7 @@ def _refuse_several_rules(detected: pd.DataFrame, rule: Iterable[str]) -> None:
     for name in rule:
         found = sorted(set(detected[name].dropna())) if name in detected else []
         if len(found) > 1:
-            raise BadTableError(f"detected classes must be of one {name}, found {', '.join(found)}")
+            raise BadTableError(f"detected classes must be of one {name}, found {', '.join(map(str, found))}")
 
 
 def _is_detected(layout: Layout, wells: Ints, detected: pd.DataFrame) -> npt.NDArray[np.bool_]:

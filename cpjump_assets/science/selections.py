@@ -1,10 +1,8 @@
-"""Which profiles a score asks: by their subset of a split, and by their position on the plate.
+"""Which profiles a score asks, by the position of their wells on the plate, and columns that say yes or no.
 
-Belongs here: turning both choices into rows. Does not belong here: how a split assigns wells (``splits``), which wells
-a task leaves out (the tasks).
+Belongs here: turning such columns into rows. Does not belong here: subsets of a split (``layout``), which wells a task
+leaves out (the tasks).
 """
-
-from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -53,31 +51,3 @@ def flags(metadata: pd.DataFrame, column: str) -> Bools:
         if len(odd):
             raise BadTableError(f"{column} must be true or false, found {odd.iloc[0]!r} in {len(odd)} rows")
     return values.to_numpy(dtype=bool, na_value=False)
-
-
-def by_subset(
-    metadata: pd.DataFrame, subsets: pd.Series | None, names: Sequence[str] = (EVERY_WELL,)
-) -> Iterator[tuple[str, Bools]]:
-    """Give each subset's name and which profiles are in it.
-
-    Parameters
-    ----------
-    metadata
-        A row per profile.
-    subsets
-        Subset of each row of ``metadata``, in its order, missing for a well outside of the split; None: every profile
-        is in every subset that is named.
-    names
-        The subsets to give, also those that hold no well.
-    """
-    for name in names:
-        yield name, in_subset(metadata, subsets, name)
-
-
-def in_subset(metadata: pd.DataFrame, subsets: pd.Series | None, name: str) -> Bools:
-    """Tell which profiles are in a subset; all of them without a split."""
-    if subsets is None:
-        return np.ones(len(metadata), dtype=bool)
-    if len(subsets) != len(metadata):
-        raise ValueError(f"{len(subsets)} subsets for {len(metadata)} rows of metadata")
-    return (subsets == name).to_numpy(dtype=bool, na_value=False)

@@ -377,7 +377,8 @@ def test_bad_tables_are_refused(small):
 
 
 @pytest.mark.parametrize(
-    ("name", "other"), [("metric_mode", "copairs"), ("wells", "inner"), ("p_convention", "strict")]
+    ("name", "other"),
+    [("metric_mode", "copairs"), ("wells", "inner"), ("p_convention", "strict"), ("q_threshold", 0.5)],
 )
 def test_classes_of_several_rules_are_refused(small, name, other):
     """The table of the platform holds every rule: what any of them retrieved would be taken for detected."""

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cpjump_assets.science.errors import BadTableError
-from cpjump_assets.science.selections import by_subset, in_subset, taking_part
+from cpjump_assets.science.selections import taking_part
 
 
 def test_all_wells_take_part_also_where_nothing_is_known_of_their_position():
@@ -31,33 +31,6 @@ def test_inner_wells_are_refused_where_a_profile_does_not_say_where_it_is(outer)
 def test_inner_wells_for_every_type_that_a_table_may_give(dtype):
     frame = pd.DataFrame({"Metadata_is_outer": pd.Series([True, False, True], dtype=dtype)})
     assert taking_part(frame, "inner").tolist() == [False, True, False]
-
-
-def test_without_a_split_every_profile_is_in_every_subset():
-    frame = pd.DataFrame({"Metadata_Well": ["A01", "H12"]})
-    assert [(name, which.tolist()) for name, which in by_subset(frame, None, ("train", "all"))] == [
-        ("train", [True, True]),
-        ("all", [True, True]),
-    ]
-    assert [name for name, _ in by_subset(frame, None)] == ["all"]
-
-
-@pytest.mark.parametrize("dtype", ["str", "object", "category"])
-def test_subsets_are_told_apart_and_wells_outside_of_the_split_are_in_none(dtype):
-    frame = pd.DataFrame({"Metadata_Well": ["A01", "A02", "A03", "A04"]}, index=[7, 3, 3, 0])
-    subsets = pd.Series(["train", None, "test", "train"], dtype=dtype)
-    found = {name: which.tolist() for name, which in by_subset(frame, subsets, ("train", "validate", "test"))}
-    assert found == {
-        "train": [True, False, False, True],
-        "validate": [False] * 4,
-        "test": [False, False, True, False],
-    }
-    assert in_subset(frame, subsets, "test").dtype == np.bool_
-
-
-def test_subsets_of_other_profiles_are_refused():
-    with pytest.raises(ValueError, match="1 subsets for 2 rows"):
-        in_subset(pd.DataFrame({"Metadata_Well": ["A01", "H12"]}), pd.Series(["train"]), "train")
 
 
 def test_a_selection_that_is_not_known_is_refused():
