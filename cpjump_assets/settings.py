@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cpjump_assets.science.errors import SettingsError
+from cpjump_assets.science.preset_names import DEFAULT_PRESET, PRESET_NAMES
 
 DEFAULT_GALLERY = "s3://cellpainting-gallery/cpg0000-jump-pilot/source_4"
 # The paper's public repository at a commit that holds the 2024 experiment metadata and annotations.
@@ -44,6 +45,8 @@ class Settings:
         Plates in one Dagster run; None puts all of them in one.
     refresh_cron
         When the ``refresh`` schedule runs, as five cron fields in UTC.
+    preset
+        How profiles are made, by name (``science.presets``).
     home
         Dagster home, ``DAGSTER_HOME``; None keeps it beside the tables.
     """
@@ -55,6 +58,7 @@ class Settings:
     connections: int | None = None
     plates_per_run: int | None = None
     refresh_cron: str = "0 3 * * 1"
+    preset: str = DEFAULT_PRESET
     home: Path | None = None
 
     @classmethod
@@ -85,9 +89,19 @@ class Settings:
         os.environ.update({**self.to_environment(), "DAGSTER_HOME": str(self.dagster_home)})
 
     @property
+    def tables_folder(self) -> Path:
+        """Folder of the tables: the store, or a folder of its own in it for another preset than the default."""
+        return self.store if self.preset == DEFAULT_PRESET else self.store / "presets" / self.preset
+
+    @property
+    def gallery_folder(self) -> Path:
+        """Folder of the pulled objects, which all presets share."""
+        return self.store / "gallery"
+
+    @property
     def dagster_home(self) -> Path:
-        """Folder in which Dagster keeps runs and events."""
-        return self.home or self.store.resolve() / "dagster_home"
+        """Folder in which Dagster keeps runs and events; each preset has a history of its own."""
+        return self.home or self.tables_folder.resolve() / "dagster_home"
 
 
 def _attribute(variable: str) -> str:
@@ -155,6 +169,12 @@ def _cron(name: str, value: str) -> str:
     return value
 
 
+def _preset(name: str, value: str) -> str:
+    if value not in PRESET_NAMES:
+        raise SettingsError(f"{name} must be one of {', '.join(PRESET_NAMES)}, found {value!r}")
+    return value
+
+
 _PARSERS = {
     "CPJUMP_GALLERY": _s3_url,
     "CPJUMP_S3_ENDPOINT": _endpoint,
@@ -163,5 +183,6 @@ _PARSERS = {
     "CPJUMP_CONNECTIONS": _positive,
     "CPJUMP_PLATES_PER_RUN": _positive,
     "CPJUMP_REFRESH_CRON": _cron,
+    "CPJUMP_PRESET": _preset,
     "DAGSTER_HOME": _absolute,
 }

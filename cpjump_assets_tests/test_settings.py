@@ -25,10 +25,24 @@ def test_every_setting_survives_the_way_to_a_child_process() -> None:
         connections=3,
         plates_per_run=17,
         refresh_cron="1 2 3 4 5",
+        preset="paper_2021",
         home=Path("/somewhere/home"),
     )
     assert Settings.from_environment(settings.to_environment()) == settings
     assert Settings.from_environment(Settings().to_environment()) == Settings()
+
+
+def test_another_preset_has_tables_and_a_history_of_its_own_and_shares_what_was_pulled() -> None:
+    default, other = Settings(store=Path("/store")), Settings(store=Path("/store"), preset="paper_2021")
+    assert (default.tables_folder, default.dagster_home) == (Path("/store"), Path("/store/dagster_home"))
+    assert other.tables_folder == Path("/store/presets/paper_2021")
+    assert other.dagster_home == Path("/store/presets/paper_2021/dagster_home")
+    assert default.gallery_folder == other.gallery_folder == Path("/store/gallery")
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match="CPJUMP_PRESET must be one of paper_2024, paper_2021, found 'paper_1999'"):
+        Settings.from_environment({"CPJUMP_PRESET": "paper_1999"})
 
 
 def test_an_empty_value_counts_as_unset_and_foreign_variables_are_left_alone() -> None:

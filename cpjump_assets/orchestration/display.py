@@ -31,6 +31,7 @@ def table_metadata(stored: "StoredTable", schema: "TableSchema | None" = None) -
         "bytes": stored.bytes,
         "sha256": stored.digest,
         "origin": stored.provenance.origin,
+        **({"preset": stored.provenance.preset} if stored.provenance.preset else {}),
         "table": dg.MetadataValue.text(f"{stored.key}.parquet"),
     }
 

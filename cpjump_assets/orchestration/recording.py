@@ -34,8 +34,9 @@ from cpjump_assets.science.errors import CpjumpError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cpjump_assets.science.features import Profiles
     from cpjump_assets.science.schemas import TableSchema
-    from cpjump_assets.storage.store import Provenance, Store, StoredTable
+    from cpjump_assets.storage.store import Provenance, Store, StoredTable, TableKey
 
 _UNPARTITIONED = ""
 PLATE_WORKERS = 2
@@ -43,10 +44,17 @@ PLATE_WORKERS = 2
 
 
 class Made(NamedTuple):
-    """What a computation gives: the table, and what to show beside it."""
+    """What a computation gives: a table or profiles, and what to show beside it."""
 
-    frame: "pd.DataFrame"
+    content: "pd.DataFrame | Profiles"
     metadata: Mapping[str, Any] = {}
+
+    def write(self, store: "Store", key: "TableKey", provenance: "Provenance") -> "StoredTable":
+        """Put it into the store."""
+        from cpjump_assets.science.features import Profiles
+
+        put = store.write_profiles if isinstance(self.content, Profiles) else store.write
+        return put(key, self.content, provenance)
 
 
 def keep_table(
@@ -66,8 +74,8 @@ def keep_table(
         If the table breaks its schema; the former one stays.
     """
     if schema is not None:
-        schema.check(made.frame, str(asset.key(partition)))
-    stored = store.write(asset.key(partition), made.frame, provenance)
+        schema.check(made.content, str(asset.key(partition)))
+    stored = made.write(store, asset.key(partition), provenance)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stored.digest),
         metadata={**table_metadata(stored, schema), **made.metadata},
@@ -126,7 +134,7 @@ def map_plates(
         if stored is not None and _is_current(stored, wanted.provenance, recorded.get(plate)):
             return wanted, stored, None
         made = make(plate)
-        return wanted, store.write(key, made.frame, wanted.provenance), made.metadata
+        return wanted, made.write(store, key, wanted.provenance), made.metadata
 
     failures: dict[str, CpjumpError] = {}
     remade = 0

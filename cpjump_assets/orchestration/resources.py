@@ -15,6 +15,7 @@ from cpjump_assets.settings import Settings
 if TYPE_CHECKING:
     from cpjump_assets.gallery.gallery import Gallery
     from cpjump_assets.gallery.reference import ReferenceRoot
+    from cpjump_assets.science.presets import ProfilePreset
     from cpjump_assets.storage.store import Store
 
 
@@ -25,6 +26,9 @@ class Platform(dg.ConfigurableResource):
     s3_endpoint: str | None = Field(description="Endpoint of the gallery; None is AWS in us-east-1")
     reference_url: str = Field(description="Root of the reference tables: https, a folder, or s3")
     store_folder: str = Field(description="Folder in which the platform writes")
+    tables_folder: str = Field(description="Folder of the tables: that of the store, or of a preset in it")
+    gallery_folder: str = Field(description="Folder of the pulled objects")
+    preset_name: str = Field(description="How profiles are made")
     connections: int | None = Field(description="Parallel S3 requests; None lets the endpoint decide")
 
     @classmethod
@@ -35,6 +39,9 @@ class Platform(dg.ConfigurableResource):
             s3_endpoint=settings.s3_endpoint,
             reference_url=settings.reference,
             store_folder=str(settings.store),
+            tables_folder=str(settings.tables_folder),
+            gallery_folder=str(settings.gallery_folder),
+            preset_name=settings.preset,
             connections=settings.connections,
         )
 
@@ -43,7 +50,14 @@ class Platform(dg.ConfigurableResource):
         """Give the tables that the platform writes."""
         from cpjump_assets.storage.store import Store
 
-        return Store(Path(self.store_folder))
+        return Store(Path(self.tables_folder), Path(self.gallery_folder))
+
+    @property
+    def preset(self) -> "ProfilePreset":
+        """Give the way in which profiles are made."""
+        from cpjump_assets.science.presets import require_preset
+
+        return require_preset(self.preset_name)
 
     @property
     def gallery(self) -> "Gallery":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import dagster as dg
 
 if TYPE_CHECKING:
+    from cpjump_assets.science.presets import ProfilePreset
     from cpjump_assets.storage.store import Provenance, Store, StoredTable, TableKey
 
 
@@ -39,6 +40,7 @@ class StoredAsset(NamedTuple):
 EXPERIMENT_METADATA = StoredAsset("metadata", "experiment_metadata", "1")
 PERTURBATIONS = StoredAsset("metadata", "perturbations", "1")
 WELLS = StoredAsset("metadata", "wells", "1")
+KNOWN_ISSUES = StoredAsset("metadata", "known_issues", "1")
 SPLIT_MANIFEST = StoredAsset("splits", "split_manifest", "1")
 REJECTED_MANIFEST = StoredAsset("splits", "rejected_manifest", "1")
 """No asset: a manifest that broke its promises, kept for inspection until a sound one is made."""
@@ -50,6 +52,16 @@ NORMALIZED_WHOLE_PLATE = StoredAsset("profiles", "normalized_profiles_whole_plat
 FEATURE_SELECTION = StoredAsset("profiles", "feature_selection", "1")
 SELECTED_PROFILES = StoredAsset("profiles", "selected_profiles", "1")
 PLATE_SELECTED_PROFILES = StoredAsset("profiles", "plate_selected_profiles", "1")
+SPHERIZED_PROFILES = StoredAsset("profiles", "spherized_profiles", "1")
+TRAIN_FIT_WELLS = StoredAsset("profiles", "train_fit_wells", "1")
+TRAIN_FEATURE_SELECTION = StoredAsset("profiles", "train_feature_selection", "1")
+TRAIN_SELECTED_PROFILES = StoredAsset("profiles", "train_selected_profiles", "1")
+TRAIN_SPHERIZED_PROFILES = StoredAsset("profiles", "train_spherized_profiles", "1")
+CELL_MEDIAN_PROFILES = StoredAsset("profiles", "cell_median_profiles", "1")
+CELL_MEAN_PROFILES = StoredAsset("profiles", "cell_mean_profiles", "1")
+PROFILE_REPRODUCTION = StoredAsset("profiles", "profile_reproduction", "1")
+WELL_QUALITY = StoredAsset("profiles", "well_quality", "1")
+PLATE_QUALITY = StoredAsset("profiles", "plate_quality", "1")
 OVERALL_CLASSES = StoredAsset("benchmark", "overall_classes", "2")
 OVERALL_SCORES = StoredAsset("benchmark", "overall_scores", "2")
 BENCHMARK_CLASSES = StoredAsset("benchmark", "benchmark_classes", "2")
@@ -84,12 +96,17 @@ def inputs_of(store: "Store", *keys: "TableKey") -> dict[str, "StoredTable"]:
 
 
 def provenance_from(
-    code_version: str, inputs: dict[str, "StoredTable"], *, configuration: object = None
+    code_version: str,
+    inputs: dict[str, "StoredTable"],
+    *,
+    configuration: object = None,
+    preset: "ProfilePreset | None" = None,
 ) -> "Provenance":
     """Give the provenance of a table made from other tables of the store.
 
     The origin travels along: what was made from simulated data says so, however many steps later. A configuration (a
-    dataclass, or a tuple of several of one class) counts like an input: another one makes another table.
+    dataclass, or a tuple of several of one class) counts like an input: another one makes another table. The preset is
+    named where the table takes a parameter of it, and travels along like the origin.
     """
     from cpjump_assets.storage.store import Provenance
 
@@ -97,6 +114,7 @@ def provenance_from(
         code_version=code_version,
         inputs={name: table.digest for name, table in inputs.items()} | _configuration_digest(configuration),
         origin=_common_origin(table.provenance.origin for table in inputs.values()),
+        preset=preset.name if preset else _common_preset(inputs.values()),
     )
 
 
@@ -116,6 +134,12 @@ def _configuration_digest(configuration: Any) -> dict[str, str]:
         name, values = type(configuration).__name__, asdict(configuration)
     content = json.dumps(values, sort_keys=True, default=sorted)  # the default serves sets
     return {name: hashlib.sha256(content.encode()).hexdigest()}
+
+
+def _common_preset(inputs: Iterable["StoredTable"]) -> str | None:
+    """Give the preset that the inputs were made by; all presets have tables of their own, so it is one or none."""
+    named = {table.provenance.preset for table in inputs} - {None}
+    return _AND.join(sorted(named)) or None
 
 
 def _common_origin(origins: Iterable[str]) -> str:

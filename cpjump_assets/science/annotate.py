@@ -18,7 +18,7 @@ KEY = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
 REAGENT = "Metadata_broad_sample"
 
 
-def annotate(profile: pd.DataFrame, wells: pd.DataFrame, plate: PlateKey) -> Profiles:
+def annotate(profiles: Profiles, wells: pd.DataFrame, plate: PlateKey) -> Profiles:
     """Join the aggregated profile of one plate with its rows of ``wells``.
 
     The columns of ``wells`` come first and win over columns of the same name in the file, because a file may carry the
@@ -27,9 +27,9 @@ def annotate(profile: pd.DataFrame, wells: pd.DataFrame, plate: PlateKey) -> Pro
 
     Parameters
     ----------
-    profile
-        One row per profiled well: Metadata_Plate, Metadata_Well, further ``Metadata_`` columns, features. Not every
-        well of the plate need be there: a well without cells has no profile.
+    profiles
+        One row per profiled well, with Metadata_Plate, Metadata_Well and perhaps further ``Metadata_`` columns. Not
+        every well of the plate need be there: a well without cells has no profile.
     wells
         The ``wells`` table, or the rows of it that concern this plate.
     plate
@@ -45,10 +45,7 @@ def annotate(profile: pd.DataFrame, wells: pd.DataFrame, plate: PlateKey) -> Pro
     BadTableError
         If the file is of another plate, holds a well twice or one that ``wells`` lacks, or names another reagent than
         ``wells``; if ``wells`` lacks the plate or holds one of its wells twice.
-    ProfileError
-        If a feature column is missing or not numeric.
     """
-    profiles = Profiles.from_frame(profile)
     names = _well_names(profiles.metadata, plate)
     known = _wells_of(wells, plate)
     rows = known.index.get_indexer(pd.Index(names))

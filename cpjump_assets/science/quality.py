@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from cpjump_assets.science.features import Profiles, is_feature
+from cpjump_assets.science.features import Profiles, is_feature, plate_labels
+from cpjump_assets.science.plate_values import PlateValues
 
 WELLS_OF_A_PLATE = 384
 
@@ -33,26 +34,23 @@ def short_plates(profiled: Mapping[str, int]) -> pd.DataFrame:
     return short.sort_values(["missing", "plate"], ascending=[False, True], ignore_index=True)
 
 
-def incomplete_features(missing: Mapping[str, Mapping[str, int]]) -> pd.DataFrame:
+def incomplete_features(plates: Iterable[PlateValues]) -> pd.DataFrame:
     """Give the features that lack values, plate by plate.
-
-    Parameters
-    ----------
-    missing
-        Number of wells without a value, by plate and column.
 
     Returns
     -------
     DataFrame
         ``plate``, ``feature``, ``wells``: only features with at least one missing value.
     """
-    rows = [
-        (plate, column, wells)
-        for plate, columns in missing.items()
-        for column, wells in columns.items()
-        if wells and is_feature(column)
-    ]
-    return pd.DataFrame(rows, columns=["plate", "feature", "wells"])
+    tables = []
+    for plate in plates:
+        missing = np.isnan(plate.values()).sum(axis=0)
+        lacking = np.flatnonzero(missing)
+        features = [plate.features[position] for position in lacking]
+        label = plate_labels(plate.metadata).iloc[0]
+        tables.append(pd.DataFrame({"plate": label, "feature": features, "wells": missing[lacking]}))
+    nothing = pd.DataFrame(columns=["plate", "feature", "wells"])
+    return pd.concat([table for table in tables if len(table)] or [nothing], ignore_index=True)
 
 
 def odd_features(columns: Mapping[str, Iterable[str]]) -> pd.DataFrame:
@@ -79,15 +77,14 @@ def odd_features(columns: Mapping[str, Iterable[str]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["plate", "features", "absent", "additional"])
 
 
-def count_unusable(frame: pd.DataFrame) -> dict[str, int]:
+def count_unusable(profiles: Profiles) -> dict[str, int]:
     """Count what no score can take: values that are missing or infinite, and wells that come more than once.
 
     Parameters
     ----------
-    frame
+    profiles
         Profiles of wells, with ``Metadata_Batch``, ``Metadata_Plate`` and ``Metadata_Well``.
     """
-    profiles = Profiles.from_frame(frame)
     key = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
     return {
         "values missing or infinite": int((~np.isfinite(profiles.matrix)).sum()),

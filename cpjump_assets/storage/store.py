@@ -1,7 +1,8 @@
 """The store: Parquet tables by group, asset and partition, and the few files that are no tables.
 
-Belongs here: paths, atomic writes, the provenance that travels inside each table, digests. Does not belong here:
-schemas and rules (``science``), pulled gallery objects (``gallery``), Dagster events (``orchestration``).
+Belongs here: paths, atomic writes, the provenance that travels inside each table, digests. Does not belong here: how
+profiles are laid out in a file (``profile_table``), schemas and rules (``science``), pulled gallery objects
+(``gallery``), Dagster events (``orchestration``).
 
 A table carries its provenance in the Parquet footer, so that data and provenance are written by one rename and can
 never disagree. No clock time, run, host or path is stored: equal inputs give equal bytes.
@@ -19,7 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cpjump_assets.science.errors import StoreError
+from cpjump_assets.science.features import Matrix, Profiles
+from cpjump_assets.storage.arrow_frames import text_columns, to_arrow, to_frame
 from cpjump_assets.storage.atomic import atomic_path
+from cpjump_assets.storage.profile_table import ProfileTable, write_profile_table
 
 _FOOTER_KEY = b"cpjump"
 
@@ -50,15 +54,20 @@ class Provenance:
     origin
         Where the measurements come from: the public gallery, a simulated one by the text of its marker, several joined,
         or reference tables alone.
+    preset
+        The way of making profiles that the table depends on; None where it depends on none.
     """
 
     code_version: str
     inputs: Mapping[str, str]
     origin: str
+    preset: str | None = None
 
     def to_bytes(self) -> bytes:
         """Serialize, with sorted keys, so that equal provenance is equal bytes."""
         content = {"code_version": self.code_version, "inputs": dict(self.inputs), "origin": self.origin}
+        if self.preset is not None:
+            content["preset"] = self.preset
         return json.dumps(content, sort_keys=True).encode()
 
     @classmethod
@@ -102,15 +111,13 @@ class Store:
     ----------
     root
         The folder; it is made when the first table is written.
+    gallery_folder
+        Where pulled objects lie, each below its gallery key; by default in the folder ``gallery`` of the store.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, gallery_folder: Path | None = None) -> None:
         self.root = root
-
-    @property
-    def gallery_folder(self) -> Path:
-        """Where pulled objects lie, each below its gallery key."""
-        return self.root / "gallery"
+        self.gallery_folder = gallery_folder or root / "gallery"
 
     def path(self, key: TableKey) -> Path:
         """Give the file of a table; the suffix is appended because a plate key holds a dot."""
@@ -159,14 +166,21 @@ class Store:
         StoreError
             If the store cannot be written; what was there before stays.
         """
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-        untyped = [item.name for item in table.schema if pa.types.is_null(item.type)]
-        if untyped:
-            raise ValueError(f"table {key}: columns {untyped} hold nothing and have no type")
-        # The pandas footer would tie the bytes to the pandas version; the column types say all that is needed.
-        table = table.replace_schema_metadata({_FOOTER_KEY: provenance.to_bytes()})
+        table = to_arrow(frame).replace_schema_metadata(_footer(provenance))
         with atomic_path(self.path(key)) as part:
-            pq.write_table(table, part, compression="zstd", use_dictionary=_text_columns(table.schema))
+            pq.write_table(table, part, compression="zstd", use_dictionary=text_columns(table.schema))
+        return self.describe(key)
+
+    def write_profiles(self, key: TableKey, profiles: Profiles, provenance: Provenance) -> StoredTable:
+        """Write profiles in one piece, in place of the former table; their features in float32.
+
+        Raises
+        ------
+        StoreError
+            As ``write``.
+        """
+        with atomic_path(self.path(key)) as part:
+            write_profile_table(part, profiles, _footer(provenance))
         return self.describe(key)
 
     def read(self, key: TableKey, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -177,9 +191,30 @@ class Store:
         StoreError
             If the table was never made, or the file is not the Parquet file that was written.
         """
-        with self._readable(key) as path:
+        with self.readable(key) as path:
             table = pq.read_table(path, columns=None if columns is None else list(columns))
-        return _to_frame(table)
+        return to_frame(table)
+
+    def read_profiles(self, key: TableKey) -> Profiles:
+        """Read profiles, their features in float32.
+
+        Raises
+        ------
+        StoreError
+            As ``read``.
+        """
+        with self.readable(key) as path:
+            return ProfileTable(path).read()
+
+    def open_profiles(self, key: TableKey) -> "StoredProfiles":
+        """Give profiles whose values are read when they are asked for, a ``science.plate_values.PlateValues``.
+
+        Raises
+        ------
+        StoreError
+            As ``read``; also when values are asked for and the file has gone or is broken.
+        """
+        return StoredProfiles(self, key)
 
     def describe(self, key: TableKey) -> StoredTable:
         """Read the footer and the digest of a table, not its rows.
@@ -189,7 +224,7 @@ class Store:
         StoreError
             As ``read``.
         """
-        with self._readable(key) as path:
+        with self.readable(key) as path:
             footer = pq.read_metadata(path)
             stored = (footer.metadata or {}).get(_FOOTER_KEY)
             if stored is None:
@@ -203,22 +238,6 @@ class Store:
                 provenance=Provenance.from_bytes(stored),
             )
 
-    def missing_values(self, key: TableKey) -> dict[str, int]:
-        """Count the missing values of each column, from the footer alone.
-
-        Raises
-        ------
-        StoreError
-            As ``read``.
-        """
-        with self._readable(key) as path:
-            footer = pq.read_metadata(path)
-        counts = dict.fromkeys(footer.schema.to_arrow_schema().names, 0)
-        for group in (footer.row_group(index) for index in range(footer.num_row_groups)):
-            for chunk in (group.column(index) for index in range(group.num_columns)):
-                counts[chunk.path_in_schema] += chunk.statistics.null_count
-        return counts
-
     def find(self, key: TableKey) -> StoredTable | None:
         """Describe a table that is there and readable; None where there is no such table."""
         try:
@@ -231,7 +250,14 @@ class Store:
         self.path(key).unlink(missing_ok=True)
 
     @contextmanager
-    def _readable(self, key: TableKey) -> Iterator[Path]:
+    def readable(self, key: TableKey) -> Iterator[Path]:
+        """Give the file of a table, and say what a failure to read it means.
+
+        Raises
+        ------
+        StoreError
+            As ``read``.
+        """
         path = self.path(key)
         if not path.is_file():
             raise StoreError(f"table {key} is not in the store {self.root}: materialize {key.asset} first")
@@ -241,24 +267,41 @@ class Store:
             raise StoreError(f"{path} cannot be read as the Parquet table that was written: {error}") from error
 
 
+class StoredProfiles:
+    """Profiles of the store; their values are read when they are asked for.
+
+    Parameters
+    ----------
+    store, key
+        Where they lie.
+    """
+
+    def __init__(self, store: Store, key: TableKey) -> None:
+        self._store, self._key = store, key
+        with store.readable(key) as path:
+            self._table = ProfileTable(path)
+
+    @property
+    def metadata(self) -> pd.DataFrame:
+        """Give the ``Metadata_`` columns."""
+        return self._table.metadata
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Give the names of the features."""
+        return self._table.features
+
+    def values(self, start: int = 0, stop: int | None = None) -> Matrix:
+        """Read some features, see ``science.plate_values.PlateValues``."""
+        with self._store.readable(self._key):
+            return self._table.values(start, stop)
+
+
 def file_digest(path: Path) -> str:
     """Give the sha256 of a file, as 64 hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-_NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-
-
-def _to_frame(table: pa.Table) -> pd.DataFrame:
-    """Keep integers and booleans what they are where some are missing; pandas would make floats and objects of them."""
-    frame = table.to_pandas()
-    for item, column in zip(table.schema, table.columns, strict=True):
-        if column.null_count and item.type in _NULLABLE:
-            frame[item.name] = column.to_pandas(types_mapper=_NULLABLE.get)
-    return frame
-
-
-def _text_columns(schema: pa.Schema) -> list[str]:
-    # Dictionary pages only help repeated text; for 5,792 float columns they cost time and space.
-    return [item.name for item in schema if pa.types.is_string(item.type) or pa.types.is_large_string(item.type)]
+def _footer(provenance: Provenance) -> dict[bytes, bytes]:
+    return {_FOOTER_KEY: provenance.to_bytes()}

@@ -6,11 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cpjump_assets.science.annotate import annotate
+from cpjump_assets.science import annotate as module
 from cpjump_assets.science.errors import BadTableError, ProfileError
+from cpjump_assets.science.features import Profiles
 from cpjump_assets.science.plates import MAIN_BATCH, PlateKey
 
 PLATE = PlateKey(MAIN_BATCH, "BR00116995")
+
+
+def annotate(frame: pd.DataFrame, wells: pd.DataFrame, plate: PlateKey) -> Profiles:
+    return module.annotate(Profiles.from_frame(frame), wells, plate)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cpjump_assets.science.features import Profiles
 from cpjump_assets.science.quality import (
     WELLS_OF_A_PLATE,
     count_unusable,
@@ -43,36 +44,43 @@ def test_a_plate_has_as_many_wells_as_the_layout_of_the_real_plates(real):
 
 
 def test_features_that_lack_values_are_named_plate_by_plate_and_metadata_are_not():
-    missing = {
-        "p1": {"Metadata_target": 64, "Cells_a": 3, "Cells_b": 0},
-        "p2": {"Metadata_target": 0, "Cells_a": 1, "Metadata": 2},
-        "p3": {},
-    }
-    table = incomplete_features(missing)
-    rows = list(table.itertuples(index=False, name=None))
-    assert rows == [("p1", "Cells_a", 3), ("p2", "Cells_a", 1), ("p2", "Metadata", 2)]
-    assert incomplete_features({"p1": {"Cells_a": 0}}).columns.tolist() == ["plate", "feature", "wells"]
+    first = _profiles(["A01", "A02", "A03", "A04"]).assign(
+        Cells_a=[1.0, np.nan, np.nan, np.nan], Metadata_target=np.nan
+    )
+    second = _profiles(["A01", "A02"], ["b2", "b2"]).assign(Nuclei_b=[np.nan, 2.0])
+    third = _profiles(["A01"], ["b3"])
+    table = incomplete_features(map(Profiles.from_frame, (first, second, third)))
+    assert table["feature"].tolist() == ["Cells_a", "Nuclei_b"]
+    assert table["wells"].tolist() == [3, 1]
+    assert [plate.partition(".")[0] for plate in table["plate"]] == [first["Metadata_Batch"].iloc[0], "b2"]
+    assert incomplete_features([Profiles.from_frame(third)]).columns.tolist() == ["plate", "feature", "wells"]
 
 
 def test_every_value_that_is_no_finite_number_counts():
     frame = _profiles(["A01", "A02", "A03"])
     frame.loc[0, "Cells_a"] = np.nan
     frame.loc[1, ["Cells_a", "Nuclei_b"]] = np.inf, -np.inf
-    assert count_unusable(frame) == {"values missing or infinite": 3, "wells that come more than once": 0}
+    assert count_unusable(Profiles.from_frame(frame)) == {
+        "values missing or infinite": 3,
+        "wells that come more than once": 0,
+    }
 
 
 def test_missing_metadata_are_not_values():
     frame = _profiles(["A01", "A02"]).assign(Metadata_target=[np.nan, "TP53"], Metadata_score=[np.nan, np.inf])
-    assert count_unusable(frame)["values missing or infinite"] == 0
+    assert count_unusable(Profiles.from_frame(frame))["values missing or infinite"] == 0
 
 
 def test_a_well_that_comes_three_times_is_one_well():
     frame = _profiles(["A01", "A02", "A01", "A03", "A01", "A02"])
-    assert count_unusable(frame)["wells that come more than once"] == 2
+    assert count_unusable(Profiles.from_frame(frame))["wells that come more than once"] == 2
 
 
 def test_the_same_well_of_another_batch_is_another_well():
-    assert count_unusable(_profiles(["A01", "A01"], ["b1", "b2"]))["wells that come more than once"] == 0
+    assert (
+        count_unusable(Profiles.from_frame(_profiles(["A01", "A01"], ["b1", "b2"])))["wells that come more than once"]
+        == 0
+    )
 
 
 def test_plates_with_other_features_are_named_with_the_difference() -> None:

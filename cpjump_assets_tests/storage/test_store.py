@@ -1,6 +1,7 @@
 """The store: whole or not at all, equal bytes for equal inputs, one clear error."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from cpjump_assets.science.errors import StoreError
+from cpjump_assets.science.features import Profiles
 from cpjump_assets.storage.atomic import atomic_path
 from cpjump_assets.storage.store import Provenance, Store, TableKey
 
@@ -36,13 +38,41 @@ def test_a_table_reads_back_as_it_was_written(store: Store) -> None:
     assert store.read(KEY, ["Metadata_Well"]).columns.tolist() == ["Metadata_Well"]
 
 
-def test_missing_values_are_counted_without_reading_them(store: Store) -> None:
-    frame = _frame()
-    frame.loc[:4, "Cells_Area"] = np.nan
-    frame["Cells_Constant"] = np.float32("nan")
-    store.write(KEY, frame, MADE)
-    assert store.missing_values(KEY) == {"Metadata_Well": 0, "Cells_Area": 5, "Cells_Constant": 24}
-    pd.testing.assert_frame_equal(store.read(KEY), frame)
+def test_profiles_read_back_whole_and_in_parts(store: Store) -> None:
+    profiles = Profiles.from_frame(_frame())
+    stored = store.write_profiles(KEY, profiles, MADE)
+    assert (stored.rows, stored.provenance) == (24, MADE)
+    assert store.write_profiles(KEY, profiles, MADE).digest == stored.digest
+    np.testing.assert_array_equal(store.read_profiles(KEY).matrix, profiles.matrix)
+    opened = store.open_profiles(KEY)
+    assert opened.features == ("Cells_Area",)
+    pd.testing.assert_frame_equal(opened.metadata, profiles.metadata)
+    np.testing.assert_array_equal(opened.values(0, 1), profiles.matrix)
+    pd.testing.assert_frame_equal(store.read(KEY), _frame())
+
+
+def test_profiles_that_vanish_or_break_after_they_were_opened_say_so(store: Store) -> None:
+    store.write_profiles(KEY, Profiles.from_frame(_frame()), MADE)
+    opened = store.open_profiles(KEY)
+    store.path(KEY).write_bytes(b"PAR1 broken")
+    with pytest.raises(StoreError, match="cannot be read as the Parquet table"):
+        opened.values()
+    store.remove(KEY)
+    with pytest.raises(StoreError, match="materialize normalized_profiles first"):
+        opened.values()
+    with pytest.raises(StoreError, match="materialize normalized_profiles first"):
+        store.open_profiles(KEY)
+
+
+def test_pulled_objects_may_lie_outside_of_the_tables(tmp_path: Path) -> None:
+    assert Store(tmp_path).gallery_folder == tmp_path / "gallery"
+    assert Store(tmp_path / "presets" / "other", tmp_path / "gallery").gallery_folder == tmp_path / "gallery"
+
+
+def test_provenance_names_the_preset_where_there_is_one(store: Store) -> None:
+    of_preset = replace(MADE, preset="paper_2021")
+    assert store.write(KEY, _frame(), of_preset).provenance == of_preset
+    assert store.write(KEY, _frame(), MADE).provenance.preset is None
 
 
 def test_integers_and_booleans_keep_their_kind_when_some_or_all_are_missing(store: Store) -> None:

@@ -156,10 +156,9 @@ def _profiles_with_targets(store: "Store") -> "Profiles":
     """Read the selected profiles, with the genes that each reagent acts on."""
     from dataclasses import replace
 
-    from cpjump_assets.science.features import Profiles
     from cpjump_assets.science.target_lists import with_target_lists
 
-    profiles = Profiles.from_frame(store.read(tables.SELECTED_PROFILES.key()))
+    profiles = store.read_profiles(tables.SELECTED_PROFILES.key())
     reagents = store.read(tables.PERTURBATIONS.key())
     return replace(profiles, metadata=with_target_lists(profiles.metadata, reagents))
 
@@ -218,7 +217,6 @@ def benchmark_percent_scores(context: dg.AssetExecutionContext, platform: Platfo
 
 
 def _score_percents(scope: _Scope, asset: tables.StoredAsset) -> dg.MaterializeResult:
-    from cpjump_assets.science.features import Profiles
     from cpjump_assets.science.plate_stack import stack_selected
     from cpjump_assets.science.rules import PERCENT_RULES, percents_by_every_rule, rows_of
     from cpjump_assets.science.score_tables import PERCENT_SCORES
@@ -227,7 +225,7 @@ def _score_percents(scope: _Scope, asset: tables.StoredAsset) -> dg.MaterializeR
     # Of every normalized plate: one whose features were never selected is an error, not a score on fewer plates.
     keys = [tables.PLATE_SELECTED_PROFILES.key(plate) for plate in stored_plates(scope.store)]
     provenance = tables.provenance_from(asset.code_version, scope.inputs(*keys), configuration=PERCENT_RULES)
-    profiles, kept = stack_selected(Profiles.from_frame(scope.store.read(key)) for key in keys)
+    profiles, kept = stack_selected(map(scope.store.read_profiles, keys))
     scores = percents_by_every_rule(profiles.metadata, profiles.matrix, kept=kept, **scope.options(profiles))
     shown = {"scores on all wells": markdown_table(narrow(rows_of(scores, wells=EVERY_WELL), _SHOWN_PERCENTS))}
     return scope.keep(asset, scores, PERCENT_SCORES, provenance, shown)

@@ -4,7 +4,7 @@ Belongs here: loading, calling science, storing. Does not belong here: the rules
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
@@ -19,8 +19,6 @@ from cpjump_assets.orchestration.resources import Platform
 if TYPE_CHECKING:
     from cpjump_assets.gallery.gallery import Gallery
     from cpjump_assets.gallery.inventory import InventoryRow
-    from cpjump_assets.science.features import Profiles
-    from cpjump_assets.science.normalize import NormalizeConfig
     from cpjump_assets.storage.store import Store, StoredTable, TableKey
 
 _COMMON: dict[str, Any] = {"group_name": "profiles", "owners": ["team:cpjump"], "kinds": {"parquet"}}
@@ -62,14 +60,16 @@ def aggregated_profiles(context: dg.AssetExecutionContext, platform: Platform) -
         held[plate] = gallery.hold(item, store.gallery_folder)
         version = held[plate].version
         return PlateInput(
-            Provenance(tables.AGGREGATED_PROFILES.code_version, {"gallery_profiles": version}, origin),
+            Provenance(
+                tables.AGGREGATED_PROFILES.code_version, {"gallery_profiles": version}, origin, platform.preset.name
+            ),
             upstream={"gallery_profiles": version},
         )
 
     def make(plate: str) -> Made:
         row = held[plate]
-        frame = read_profile_csv(store.gallery_folder / safe_relative_path(row.key), PlateKey.parse(plate))
-        return Made(frame, {"gallery key": row.key, "etag": row.etag, "verification": str(row.verification)})
+        profiles = read_profile_csv(store.gallery_folder / safe_relative_path(row.key), PlateKey.parse(plate))
+        return Made(profiles, {"gallery key": row.key, "etag": row.etag, "verification": str(row.verification)})
 
     return map_plates(context, store, tables.AGGREGATED_PROFILES, source=source, make=make)
 
@@ -101,9 +101,8 @@ def annotated_profiles(context: dg.AssetExecutionContext, platform: Platform) ->
     layout = store.read(tables.WELLS.key())
 
     def make(plate: str) -> Made:
-        profile = store.read(tables.AGGREGATED_PROFILES.key(plate))
-        annotated = annotate(profile, layout, PlateKey.parse(plate))
-        return Made(annotated.to_frame())
+        profile = store.read_profiles(tables.AGGREGATED_PROFILES.key(plate))
+        return Made(annotate(profile, layout, PlateKey.parse(plate)))
 
     def source(plate: str) -> PlateInput:
         profile = store.describe(tables.AGGREGATED_PROFILES.key(plate))
@@ -119,27 +118,28 @@ def normalized_profiles(context: dg.AssetExecutionContext, platform: Platform) -
 
     A feature without spread among the negative controls is missing in every well of the plate, and counted.
     """
-    from cpjump_assets.science.normalize import NEGCON_2024
-
-    return _normalize_plates(context, platform.store, tables.NORMALIZED_PROFILES, NEGCON_2024)
+    return _normalize_plates(context, platform, tables.NORMALIZED_PROFILES, "negcon")
 
 
 @dg.asset(**_PLATES, deps=[annotated_profiles], code_version=tables.NORMALIZED_WHOLE_PLATE.code_version)
 def normalized_profiles_whole_plate(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
     """A row is a well, each feature scaled by median and MAD of all wells of the plate."""
-    from cpjump_assets.science.normalize import WHOLE_PLATE_2024
-
-    return _normalize_plates(context, platform.store, tables.NORMALIZED_WHOLE_PLATE, WHOLE_PLATE_2024)
+    return _normalize_plates(context, platform, tables.NORMALIZED_WHOLE_PLATE, "whole_plate")
 
 
 def _normalize_plates(
-    context: dg.AssetExecutionContext, store: "Store", asset: tables.StoredAsset, config: "NormalizeConfig"
+    context: dg.AssetExecutionContext,
+    platform: Platform,
+    asset: tables.StoredAsset,
+    reference: Literal["negcon", "whole_plate"],
 ) -> dg.MaterializeResult:
-    from cpjump_assets.science.features import Profiles
     from cpjump_assets.science.normalize import normalize_plate
 
+    store, preset = platform.store, platform.preset
+    config = preset.normalization(reference)
+
     def make(plate: str) -> Made:
-        annotated = Profiles.from_frame(store.read(tables.ANNOTATED_PROFILES.key(plate)))
+        annotated = store.read_profiles(tables.ANNOTATED_PROFILES.key(plate))
         normalized = normalize_plate(annotated, config, dtype="float32")
         report = normalized.report
         summary = counts(
@@ -150,19 +150,17 @@ def _normalize_plates(
                 "features with infinite values": (report["n_inf"] > 0).sum(),
             }
         )
-        return Made(normalized.profiles.to_frame(), summary)
+        return Made(normalized.profiles, summary)
 
     def source(plate: str) -> PlateInput:
         inputs = {"annotated_profiles": store.describe(tables.ANNOTATED_PROFILES.key(plate))}
-        return _plate_input(asset, inputs, configuration=config)
+        return _plate_input(asset, inputs, configuration=config, preset=preset)
 
     return map_plates(context, store, asset, source=source, make=make)
 
 
-def _plate_input(
-    asset: tables.StoredAsset, inputs: dict[str, "StoredTable"], *, configuration: object = None
-) -> PlateInput:
-    provenance = tables.provenance_from(asset.code_version, inputs, configuration=configuration)
+def _plate_input(asset: tables.StoredAsset, inputs: dict[str, "StoredTable"], **parameters: Any) -> PlateInput:
+    provenance = tables.provenance_from(asset.code_version, inputs, **parameters)
     return PlateInput(provenance, upstream={name: table.digest for name, table in inputs.items()})
 
 
@@ -172,20 +170,19 @@ def plate_selected_profiles(context: dg.AssetExecutionContext, platform: Platfor
 
     What Percent Replicating and Percent Matching compare; normalized to the plate's negative controls.
     """
-    from cpjump_assets.science.feature_selection import PAPER_2021, apply_selection, select_features
-    from cpjump_assets.science.features import Profiles
+    from cpjump_assets.science.feature_selection import apply_selection, select_features
 
-    store = platform.store
+    store, preset = platform.store, platform.preset
 
     def make(plate: str) -> Made:
-        normalized = Profiles.from_frame(store.read(tables.NORMALIZED_PROFILES.key(plate)))
-        selection = select_features(normalized, PAPER_2021)
+        normalized = store.read_profiles(tables.NORMALIZED_PROFILES.key(plate))
+        selection = select_features(normalized, preset.selection)
         summary = counts({"features": len(selection), "kept features": selection["kept"].sum()})
-        return Made(apply_selection(normalized, selection).to_frame(), summary)
+        return Made(apply_selection(normalized, selection), summary)
 
     def source(plate: str) -> PlateInput:
         inputs = {"normalized_profiles": store.describe(tables.NORMALIZED_PROFILES.key(plate))}
-        return _plate_input(tables.PLATE_SELECTED_PROFILES, inputs, configuration=PAPER_2021)
+        return _plate_input(tables.PLATE_SELECTED_PROFILES, inputs, configuration=preset.selection, preset=preset)
 
     return map_plates(context, store, tables.PLATE_SELECTED_PROFILES, source=source, make=make)
 
@@ -202,17 +199,20 @@ def feature_selection(platform: Platform) -> dg.MaterializeResult:
     dropped by a rule of its own, `remaining_nan`, so that nothing missing is scored.
     """
     from cpjump_assets.science.errors import ProfileError
-    from cpjump_assets.science.feature_selection import FEATURE_SELECTION, PAPER_2024, select_features
+    from cpjump_assets.science.feature_selection import FEATURE_SELECTION, select_features_over
     from cpjump_assets.science.plates import MAIN_BATCH
 
-    store = platform.store
+    store, preset = platform.store, platform.preset
     keys = _normalized_plates(store)
     if not keys:
         raise ProfileError(f"no plate of {MAIN_BATCH} is normalized: features are selected over that batch")
     provenance = tables.provenance_from(
-        tables.FEATURE_SELECTION.code_version, tables.inputs_of(store, *keys), configuration=PAPER_2024
+        tables.FEATURE_SELECTION.code_version,
+        tables.inputs_of(store, *keys),
+        configuration=preset.selection,
+        preset=preset,
     )
-    selection = select_features(_batch(store, keys), PAPER_2024)
+    selection = select_features_over([store.open_profiles(key) for key in keys], preset.selection)
     verdicts = selection["dropped_by"].fillna("kept").value_counts().rename_axis("rule").reset_index(name="features")
     shown = {
         "plates": len(keys),
@@ -230,16 +230,16 @@ def feature_selection(platform: Platform) -> dg.MaterializeResult:
 )
 def selected_profiles(platform: Platform) -> dg.MaterializeResult:
     """A row is a well of the main batch with the selected features, normalized to its plate's negative controls."""
-    from cpjump_assets.science.feature_selection import apply_selection
+    from cpjump_assets.science.feature_selection import apply_selection_over
 
     store = platform.store
     keys = _normalized_plates(store)
     inputs = tables.inputs_of(store, *keys, tables.FEATURE_SELECTION.key())
     provenance = tables.provenance_from(tables.SELECTED_PROFILES.code_version, inputs)
     selection = store.read(tables.FEATURE_SELECTION.key())
-    selected = apply_selection(_batch(store, keys), selection)
+    selected = apply_selection_over([store.open_profiles(key) for key in keys], selection)
     shown = counts({"plates": len(keys), "features": len(selected.features)})
-    return keep_table(store, tables.SELECTED_PROFILES, Made(selected.to_frame(), shown), provenance)
+    return keep_table(store, tables.SELECTED_PROFILES, Made(selected, shown), provenance)
 
 
 def stored_plates(store: "Store") -> list[str]:
@@ -249,9 +249,3 @@ def stored_plates(store: "Store") -> list[str]:
 
 def _normalized_plates(store: "Store") -> list["TableKey"]:
     return [tables.NORMALIZED_PROFILES.key(plate) for plate in stored_plates(store)]
-
-
-def _batch(store: "Store", keys: list["TableKey"]) -> "Profiles":
-    from cpjump_assets.science.features import Profiles, stack
-
-    return stack(Profiles.from_frame(store.read(key)) for key in keys)

@@ -98,16 +98,13 @@ def features_without_values(platform: Platform) -> dg.AssetCheckResult:
     from cpjump_assets.science.quality import incomplete_features
 
     store = platform.store
-    missing = {
-        key: store.missing_values(tables.NORMALIZED_PROFILES.key(key))
-        for key in _stored(store, tables.NORMALIZED_PROFILES)
-    }
-    table = incomplete_features(missing)
+    keys = _stored(store, tables.NORMALIZED_PROFILES)
+    table = incomplete_features(store.open_profiles(tables.NORMALIZED_PROFILES.key(key)) for key in keys)
     return dg.AssetCheckResult(
         passed=table.empty,
         severity=_WARN,
         metadata={
-            **counts({"plates": len(missing), "features that lack values somewhere": table["feature"].nunique()}),
+            **counts({"plates": len(keys), "features that lack values somewhere": table["feature"].nunique()}),
             "by plate": markdown_table(
                 table.groupby("plate", as_index=False).size().rename(columns={"size": "features"})
             ),
@@ -124,7 +121,7 @@ def selected_profiles_finite(platform: Platform) -> dg.AssetCheckResult:
     """Look at the stored matrix."""
     from cpjump_assets.science.quality import count_unusable
 
-    unusable = count_unusable(platform.store.read(tables.SELECTED_PROFILES.key()))
+    unusable = count_unusable(platform.store.read_profiles(tables.SELECTED_PROFILES.key()))
     return dg.AssetCheckResult(passed=not any(unusable.values()), severity=_ERROR, metadata=counts(unusable))
 
 
