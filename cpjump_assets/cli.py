@@ -16,6 +16,7 @@ import click
 
 from cpjump_assets.science.errors import CpjumpError
 from cpjump_assets.science.plates import BATCHES, MAIN_BATCH, PLATES
+from cpjump_assets.science.policies import ISSUE_KINDS, policy_without
 from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.settings import Settings
 
@@ -104,7 +105,10 @@ def refresh(plates: str | None, batches: tuple[str, ...]) -> None:
         raise click.UsageError("--plates names the plates, --batch takes all of a batch: give one of them")
     settings = Settings.from_environment()
     request = RefreshRequest(
-        plates=_plate_keys(plates), batches=(MAIN_BATCH, *batches), plates_per_run=settings.plates_per_run
+        plates=_plate_keys(plates),
+        batches=(MAIN_BATCH, *batches),
+        plates_per_run=settings.plates_per_run,
+        preset=settings.preset,
     )
     definitions = build_defs(settings)
     with open_instance(settings) as instance, following("cpjump refresh") as follow:
@@ -134,7 +138,13 @@ def _plate_keys(text: str | None) -> tuple[str, ...]:
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write, .csv or .parquet."
 )
-def split(strategy: str, out: Path) -> None:
+@click.option(
+    "--exclude",
+    multiple=True,
+    type=click.Choice(list(ISSUE_KINDS)),
+    help="Leave out the wells with this known issue; may be given more than once. Default: those of CPJUMP_EXCLUDE.",
+)
+def split(strategy: str, out: Path, exclude: tuple[str, ...]) -> None:
     """Write the split manifest of a strategy, from the reference tables alone.
 
     \b
@@ -146,6 +156,7 @@ def split(strategy: str, out: Path) -> None:
     \b
     Examples:
       cpjump split cpjump1_official_representation --out manifest.csv
+      cpjump split cellclip_cpjump_style --exclude seeding_failure --out manifest.csv
       CPJUMP_REFERENCE=path/to/reference cpjump split cpjump1_official_gene_compound --out manifest.parquet
     """
     from cpjump_assets.gallery.metadata import load_metadata
@@ -154,8 +165,9 @@ def split(strategy: str, out: Path) -> None:
     from cpjump_assets.storage.export import export_table
     from cpjump_assets.terminal import manifest_summary
 
+    policy = policy_without(exclude or Settings.from_environment().exclude)
     metadata = load_metadata(_reference())
-    manifest = split_manifest(metadata.wells, strategy)
+    manifest = split_manifest(metadata.wells, strategy, policy=policy.name)
     validate_manifest(manifest, metadata.wells, metadata.perturbations, strategy=strategy)
     export_table(manifest, out)
     manifest_summary(manifest, out)

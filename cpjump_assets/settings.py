@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cpjump_assets.science.errors import SettingsError
+from cpjump_assets.science.policies import ISSUE_KINDS
 from cpjump_assets.science.preset_names import DEFAULT_PRESET, PRESET_NAMES
 
 DEFAULT_GALLERY = "s3://cellpainting-gallery/cpg0000-jump-pilot/source_4"
@@ -47,6 +48,8 @@ class Settings:
         When the ``refresh`` schedule runs, as five cron fields in UTC.
     preset
         How profiles are made, by name (``science.presets``).
+    exclude
+        Kinds of known issues (``science.policies``) whose wells the splits leave out; none by default.
     home
         Dagster home, ``DAGSTER_HOME``; None keeps it beside the tables.
     """
@@ -59,6 +62,7 @@ class Settings:
     plates_per_run: int | None = None
     refresh_cron: str = "0 3 * * 1"
     preset: str = DEFAULT_PRESET
+    exclude: tuple[str, ...] = ()
     home: Path | None = None
 
     @classmethod
@@ -82,7 +86,7 @@ class Settings:
     def to_environment(self) -> dict[str, str]:
         """Give the variables that make these settings in another process."""
         values = {name: getattr(self, _attribute(name)) for name in _PARSERS}
-        return {name: "" if value is None else str(value) for name, value in values.items()}
+        return {name: _spell(value) for name, value in values.items()}
 
     def export(self) -> None:
         """Put these settings into the environment of this process, for the children that it will start."""
@@ -106,6 +110,13 @@ class Settings:
 
 def _attribute(variable: str) -> str:
     return variable.removeprefix("CPJUMP_").removeprefix("DAGSTER_").lower()
+
+
+def _spell(value: object) -> str:
+    """Write a value as the parser of its variable reads it."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if value is None else str(value)
 
 
 def _refuse_credentials(name: str, value: str) -> None:
@@ -175,6 +186,17 @@ def _preset(name: str, value: str) -> str:
     return value
 
 
+def _issues(name: str, value: str) -> tuple[str, ...]:
+    kinds = {kind.strip() for kind in value.split(",")} - {""}
+    unknown = sorted(kinds.difference(ISSUE_KINDS))
+    if unknown:
+        raise SettingsError(
+            f"{name} must be known issues out of {', '.join(ISSUE_KINDS)}, comma-separated, found {unknown[0]!r} in "
+            f"{value!r}"
+        )
+    return tuple(kind for kind in ISSUE_KINDS if kind in kinds)
+
+
 _PARSERS = {
     "CPJUMP_GALLERY": _s3_url,
     "CPJUMP_S3_ENDPOINT": _endpoint,
@@ -184,5 +206,6 @@ _PARSERS = {
     "CPJUMP_PLATES_PER_RUN": _positive,
     "CPJUMP_REFRESH_CRON": _cron,
     "CPJUMP_PRESET": _preset,
+    "CPJUMP_EXCLUDE": _issues,
     "DAGSTER_HOME": _absolute,
 }

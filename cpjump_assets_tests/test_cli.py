@@ -43,6 +43,29 @@ def test_split_writes_the_published_counts(reference_root: Path, tmp_path: Path,
     assert f"{PUBLISHED[strategy][0]:,} wells" in result.output
 
 
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [
+        (("--exclude", "stain_anomaly", "--exclude", "seeding_failure"), {}),
+        ((), {"CPJUMP_EXCLUDE": "seeding_failure,stain_anomaly"}),
+    ],
+)
+def test_split_leaves_out_known_issues_and_its_audit_says_so(
+    reference_root: Path, tmp_path: Path, options: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    out = tmp_path / "manifest.csv"
+    environment = environment | {"CPJUMP_REFERENCE": str(reference_root)}
+    result = _run("split", STRATEGIES[0], *options, "--out", str(out), **environment)
+    assert result.exit_code == 0, result.output
+    frame = pd.read_csv(out)
+    assert frame["subset"].value_counts().to_dict() == {"train": 2_559, "test": 1_920}
+    assert frame["control_policy"].unique().tolist() == [
+        "drop_negcon_and_empty+without_seeding_failure+without_stain_anomaly"
+    ]
+    audited = _run("audit", str(out), CPJUMP_REFERENCE=str(reference_root))
+    assert audited.exit_code == 0, audited.output
+
+
 def test_audit_of_a_sound_manifest_ends_with_0_and_of_a_leaking_one_with_1(
     reference_root: Path, tmp_path: Path
 ) -> None:
@@ -64,6 +87,8 @@ def test_audit_of_a_sound_manifest_ends_with_0_and_of_a_leaking_one_with_1(
     ("arguments", "environment", "said"),
     [
         (("split", "random", "--out", "x.csv"), {}, "'random' is not one of"),
+        (("split", STRATEGIES[0], "--exclude", "edge", "--out", "x.csv"), {}, "'edge' is not one of 'seeding_failure'"),
+        (("split", STRATEGIES[0], "--out", "x.csv"), {"CPJUMP_EXCLUDE": "edge"}, "CPJUMP_EXCLUDE must be known issues"),
         (("split", STRATEGIES[0], "--out", "x.csv"), {"CPJUMP_REFERENCE": "/no/such/folder"}, "CPJUMP_REFERENCE"),
         (("refresh",), {"CPJUMP_CONNECTIONS": "many"}, "CPJUMP_CONNECTIONS must be a whole number"),
         (("refresh", "--plates", "BR00000000"), {}, "'BR00000000' is not a plate of CPJUMP1"),

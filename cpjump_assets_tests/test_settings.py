@@ -25,6 +25,7 @@ def test_every_setting_survives_the_way_to_a_child_process() -> None:
         connections=3,
         plates_per_run=17,
         refresh_cron="1 2 3 4 5",
+        exclude=("seeding_failure", "stain_anomaly"),
         preset="paper_2021",
         home=Path("/somewhere/home"),
     )
@@ -49,6 +50,18 @@ def test_an_empty_value_counts_as_unset_and_foreign_variables_are_left_alone() -
     assert Settings.from_environment({"CPJUMP_CONNECTIONS": " ", "AWS_ENDPOINT_URL": "http://x"}) == Settings()
 
 
+@pytest.mark.parametrize(
+    ("value", "exclude"),
+    [
+        ("", ()),
+        ("stain_anomaly", ("stain_anomaly",)),
+        (" stain_anomaly , seeding_failure,stain_anomaly,", ("seeding_failure", "stain_anomaly")),
+    ],
+)
+def test_known_issues_to_exclude_are_named_in_any_order(value: str, exclude: tuple[str, ...]) -> None:
+    assert Settings.from_environment({"CPJUMP_EXCLUDE": value}).exclude == exclude
+
+
 @pytest.mark.parametrize("name", ["CPJUMP_S3_ENDPOINT", "CPJUMP_REFERENCE"])
 def test_an_address_with_a_password_is_refused_without_repeating_it(name: str) -> None:
     with pytest.raises(SettingsError, match=f"{name} must be an address without user name") as error:
@@ -70,6 +83,8 @@ def test_an_address_with_a_password_is_refused_without_repeating_it(name: str) -
         ("CPJUMP_CONNECTIONS", "0"),
         ("CPJUMP_PLATES_PER_RUN", "-1"),
         ("CPJUMP_REFRESH_CRON", "weekly"),
+        ("CPJUMP_EXCLUDE", "seeding"),
+        ("CPJUMP_EXCLUDE", "seeding_failure stain_anomaly"),
         ("DAGSTER_HOME", "relative/home"),
     ],
 )

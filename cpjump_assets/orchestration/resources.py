@@ -15,6 +15,7 @@ from cpjump_assets.settings import Settings
 if TYPE_CHECKING:
     from cpjump_assets.gallery.gallery import Gallery
     from cpjump_assets.gallery.reference import ReferenceRoot
+    from cpjump_assets.science.policies import ControlPolicy
     from cpjump_assets.science.presets import ProfilePreset
     from cpjump_assets.storage.store import Store
 
@@ -30,6 +31,7 @@ class Platform(dg.ConfigurableResource):
     gallery_folder: str = Field(description="Folder of the pulled objects")
     preset_name: str = Field(description="How profiles are made")
     connections: int | None = Field(description="Parallel S3 requests; None lets the endpoint decide")
+    exclude: list[str] = Field(description="Known issues whose wells the splits leave out")
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Platform":
@@ -43,6 +45,7 @@ class Platform(dg.ConfigurableResource):
             gallery_folder=str(settings.gallery_folder),
             preset_name=settings.preset,
             connections=settings.connections,
+            exclude=list(settings.exclude),
         )
 
     @property
@@ -58,6 +61,13 @@ class Platform(dg.ConfigurableResource):
         from cpjump_assets.science.presets import require_preset
 
         return require_preset(self.preset_name)
+
+    @property
+    def control_policy(self) -> "ControlPolicy":
+        """Give the policy that says which wells take part in the splits."""
+        from cpjump_assets.science.policies import policy_without
+
+        return policy_without(self.exclude)
 
     @property
     def gallery(self) -> "Gallery":

@@ -11,9 +11,10 @@ import pandas as pd
 
 from cpjump_assets.science.errors import BadTableError, LeakageError
 from cpjump_assets.science.leakage_rules import FOLLOWS_STRATEGY, PROMISES, RULES, Groups, Rule, target_list_rule
+from cpjump_assets.science.policies import DEFAULT_POLICY
 from cpjump_assets.science.schemas import LEAKAGE_AUDIT, SPLIT_MANIFEST, STRING
 from cpjump_assets.science.splits import split_manifest
-from cpjump_assets.science.strategies import DEFAULT_POLICY, SUBSETS, require_strategy
+from cpjump_assets.science.strategies import SUBSETS, require_strategy
 
 MANIFEST_KEYS_UNIQUE = "manifest_keys_unique"
 EVERY_ELIGIBLE_WELL = "every_eligible_well_accounted_for"
@@ -328,7 +329,10 @@ def _own_frame(manifest: pd.DataFrame, wells: pd.DataFrame, perturbations: pd.Da
 
 
 def _expected(manifest: pd.DataFrame, wells: pd.DataFrame, strategy: str) -> pd.DataFrame:
-    """Assign again, under the control policy that the manifest states; an empty manifest states the default."""
+    """Assign again, under the control policy that the manifest states; an empty manifest states the default.
+
+    The policy says by itself which known issues it leaves out, and ``wells`` where they are: nothing else is needed.
+    """
     policies = list(manifest["control_policy"].unique()) or [DEFAULT_POLICY]
     if len(policies) > 1:
         raise BadTableError(f"split manifest {strategy}: one control policy expected, found {', '.join(policies)}")

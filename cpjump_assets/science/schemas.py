@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from cpjump_assets.science.errors import BadTableError
-from cpjump_assets.science.strategies import CONTROL_POLICIES, STRATEGIES, SUBSETS
+from cpjump_assets.science.policies import POLICIES
+from cpjump_assets.science.strategies import STRATEGIES, SUBSETS
 
 Kind = Literal["string", "integer", "number", "boolean"]
 
@@ -30,6 +31,7 @@ _DTYPES: dict[tuple[Kind, bool], Any] = {
     ("boolean", True): pd.BooleanDtype(),
 }
 _SHOWN = 5
+_LONGEST_LIST = 300
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class TableSchema:
         if not column.nullable:
             self._refuse(frame, ~present, column, "must have a value in every row", source)
         if column.allowed is not None:
-            must_be = f"must be one of {', '.join(map(str, column.allowed))}"
+            must_be = f"must be one of {_in_words(column.allowed)}"
             self._refuse(frame, present & ~values.isin(column.allowed), column, must_be, source)
         if column.bounds is not None:
             least, greatest = column.bounds
@@ -145,6 +147,13 @@ class TableSchema:
     def _name_keys(self, rows: pd.DataFrame) -> str:
         keys = rows[list(self.key)].head(_SHOWN).itertuples(index=False, name=None)
         return "; ".join(" ".join(map(str, key)) for key in keys) + ("; ..." if len(rows) > _SHOWN else "")
+
+
+def _in_words(allowed: tuple[str | int, ...]) -> str:
+    words = ", ".join(map(str, allowed))
+    if len(words) <= _LONGEST_LIST:
+        return words
+    return ", ".join(map(str, allowed[:_SHOWN])) + f", ... ({len(allowed)} in all)"
 
 
 def _is_kind(values: pd.Series, kind: Kind) -> pd.Series:
@@ -331,7 +340,12 @@ SPLIT_MANIFEST = TableSchema(
     (
         Column("split_strategy", "string", "strategy that assigned the well", allowed=STRATEGIES),
         Column("subset", "string", "train, validate or test", allowed=SUBSETS),
-        Column("control_policy", "string", "which controls were left out", allowed=tuple(CONTROL_POLICIES)),
+        Column(
+            "control_policy",
+            "string",
+            "which controls were left out, and which wells with known issues",
+            allowed=tuple(POLICIES),
+        ),
         _PLATE,
         _WELL,
         _BROAD_SAMPLE,

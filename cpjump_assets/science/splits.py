@@ -1,7 +1,7 @@
 """Which subset each well goes to, under the three strategies.
 
-Belongs here: control policies and the assignment rule of each strategy, exact and without chance. Does not belong here:
-whether an assignment leaks (``leakage``).
+Belongs here: which wells a control policy leaves out, and the assignment rule of each strategy, exact and without
+chance. Does not belong here: the names of the policies (``policies``), whether an assignment leaks (``leakage``).
 """
 
 import hashlib
@@ -11,20 +11,23 @@ import numpy as np
 import pandas as pd
 
 from cpjump_assets.science.errors import BadTableError
+from cpjump_assets.science.known_issues import concerned, known_issues
 from cpjump_assets.science.perturbations import EMPTY
-from cpjump_assets.science.schemas import SPLIT_MANIFEST, STRING
-from cpjump_assets.science.strategies import (
-    CELLCLIP,
+from cpjump_assets.science.policies import (
     CONTROL_POLICIES,
     DEFAULT_POLICY,
     DROP_CONTROLS_AND_EMPTY,
     DROP_NEGCON_AND_EMPTY,
-    GENE_COMPOUND,
     KEEP_ALL,
+    require_policy,
+)
+from cpjump_assets.science.schemas import SPLIT_MANIFEST, STRING
+from cpjump_assets.science.strategies import (
+    CELLCLIP,
+    GENE_COMPOUND,
     REPRESENTATION,
     STRATEGIES,
     SUBSETS,
-    require_policy,
     require_strategy,
 )
 
@@ -53,9 +56,10 @@ def split_manifest(wells: pd.DataFrame, strategy: str, *, policy: str = DEFAULT_
     strategy
         One of ``STRATEGIES``.
     policy
-        One of ``CONTROL_POLICIES``: which controls take part. ``cpjump1_official_gene_compound`` takes only wells whose
-        target all modalities have, so that no policy brings negative controls or empty wells into it; a policy that
-        leaves out positive controls leaves fewer targets to split (130 of 160), and so moves the cuts.
+        One of ``POLICIES``: which controls take part, and the wells of which known issues do not.
+        ``cpjump1_official_gene_compound`` takes only wells whose target all modalities have, so that no policy brings
+        negative controls or empty wells into it; a policy that leaves out positive controls leaves fewer targets to
+        split (130 of 160), and so moves the cuts.
 
     Returns
     -------
@@ -71,11 +75,30 @@ def split_manifest(wells: pd.DataFrame, strategy: str, *, policy: str = DEFAULT_
         For any other strategy.
     BadTableError
         For an unknown policy, a well that comes twice, or a target without one place in the official order.
+
+    Notes
+    -----
+    Wells with known issues are left out before the rest is assigned. Under ``cpjump1_official_representation`` the
+    subset of a well depends on the well alone, and the others stay where they are. Under the two other strategies a
+    target, or a sample of a slice, that loses all its wells leaves the order that is cut, and others may move. On the
+    published tables none does: each of the 160 targets keeps wells in all modalities, and a slice keeps all its samples
+    or none. There, beside what the default policy leaves out,
+
+    - ``seeding_failure`` leaves out the 251 other wells of BR00116995: 12,478 remain (7,679/2,239/2,560,
+      7,488/2,495/2,495 and 9,373/0/3,105), in all 12 slices;
+    - ``stain_anomaly`` leaves out 26 of 40 plates, BR00116995 among them: 4,479 wells remain (2,559/0/1,920,
+      2,688/896/895 and 3,367/0/1,112). Nothing is left to validate a representation on, because all compound plates of
+      the early time are WGA plates, and 5 of 12 slices remain: compounds at 48 h and ORFs at 48 h in both cell lines,
+      CRISPR at 144 h in A549;
+    - ``absent_from_official_table`` leaves out nothing more: these wells take no part under any policy.
     """
     assign = _ASSIGN[require_strategy(strategy)]
-    keep = _POLICY_MASKS[require_policy(policy)]
+    chosen = require_policy(policy)
     taking_part = wells[wells["Metadata_is_primary"] & wells["Metadata_in_official_table"]]
-    candidates = taking_part[keep(taking_part)]
+    candidates = taking_part[_CONTROL_MASKS[chosen.base](taking_part)]
+    if chosen.without:
+        issues = known_issues(wells)
+        candidates = candidates[~concerned(candidates, issues[issues["issue"].isin(chosen.without)])]
     manifest = candidates.assign(split_strategy=strategy, subset=assign(candidates), control_policy=policy)
     manifest = manifest.loc[manifest["subset"].notna(), SPLIT_MANIFEST.column_names]
     return SPLIT_MANIFEST.normalise(manifest, f"split manifest {strategy}")
@@ -148,7 +171,7 @@ _ASSIGN: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     GENE_COMPOUND: _gene_compound,
     CELLCLIP: _cellclip,
 }
-_POLICY_MASKS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+_CONTROL_MASKS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     DROP_NEGCON_AND_EMPTY: lambda wells: (
         (wells["Metadata_control_type"] != "negcon") & (wells["Metadata_broad_sample"] != EMPTY)
     ),

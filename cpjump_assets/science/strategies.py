@@ -1,10 +1,11 @@
-"""The words of a split: strategies, subsets and control policies.
+"""The words of a split: strategies and subsets.
 
 Belongs here: the names that are allowed, what each means in one line, and the refusal of any other. Does not belong
-here: how wells are assigned (``splits``) or what each strategy promises (``leakage_rules``).
+here: the control policies (``policies``), how wells are assigned (``splits``) or what each strategy promises
+(``leakage_rules``).
 """
 
-from cpjump_assets.science.errors import BadTableError, UnknownStrategyError
+from cpjump_assets.science.errors import UnknownStrategyError
 
 REPRESENTATION = "cpjump1_official_representation"
 GENE_COMPOUND = "cpjump1_official_gene_compound"
@@ -20,17 +21,6 @@ DEFAULT_STRATEGY = REPRESENTATION
 
 SUBSETS: tuple[str, ...] = ("train", "validate", "test")
 
-DROP_NEGCON_AND_EMPTY = "drop_negcon_and_empty"
-DROP_CONTROLS_AND_EMPTY = "drop_controls_and_empty"
-KEEP_ALL = "keep_all"
-
-CONTROL_POLICIES: dict[str, str] = {
-    DROP_NEGCON_AND_EMPTY: "leaves out negative controls and empty wells; positive controls carry targets and stay",
-    DROP_CONTROLS_AND_EMPTY: "leaves out every control, positive ones too, and empty wells",
-    KEEP_ALL: "leaves out nothing",
-}
-DEFAULT_POLICY = DROP_NEGCON_AND_EMPTY
-
 
 def require_strategy(strategy: str) -> str:
     """Return ``strategy`` if it is one of the three.
@@ -43,16 +33,3 @@ def require_strategy(strategy: str) -> str:
     if strategy not in STRATEGIES:
         raise UnknownStrategyError(f"split strategy {strategy!r} is not one of {', '.join(STRATEGIES)}")
     return strategy
-
-
-def require_policy(policy: str) -> str:
-    """Return ``policy`` if it is a named control policy.
-
-    Raises
-    ------
-    BadTableError
-        For any other name.
-    """
-    if policy not in CONTROL_POLICIES:
-        raise BadTableError(f"control policy {policy!r} is not one of {', '.join(CONTROL_POLICIES)}")
-    return policy

@@ -33,6 +33,7 @@ class Lab:
 
     folder: Path
     server: S3Server
+    exclude: tuple[str, ...] = ()
 
     @property
     def gallery(self) -> SimulatedGallery:
@@ -45,6 +46,7 @@ class Lab:
             s3_endpoint=self.server.endpoint,
             reference=str(self.gallery.reference_root),
             store=self.folder / "store",
+            exclude=self.exclude,
         )
 
     @property

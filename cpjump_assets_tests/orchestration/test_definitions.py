@@ -14,7 +14,7 @@ from cpjump_assets.web import instance_settings, open_instance
 
 ASSETS = {
     "sources": {"reference_tables", "gallery_profiles"},
-    "metadata": {"experiment_metadata", "perturbations", "wells"},
+    "metadata": {"experiment_metadata", "perturbations", "wells", "known_issues"},
     "splits": {"split_manifest", "leakage_audit"},
     "profiles": {
         "aggregated_profiles",
@@ -22,8 +22,10 @@ ASSETS = {
         "normalized_profiles",
         "normalized_profiles_whole_plate",
         "plate_selected_profiles",
+        "well_quality",
         "feature_selection",
         "selected_profiles",
+        "plate_quality",
     },
     "benchmark": {
         "overall_classes",

@@ -50,8 +50,8 @@ def _plant(monkeypatch: pytest.MonkeyPatch, lab: Lab, leak: leaks.Leak) -> None:
     sound = splits.split_manifest
     reagents = lab.store.read(tables.PERTURBATIONS.key())
 
-    def leaky(wells: object, strategy: str) -> object:
-        return leak(sound(wells, strategy), reagents)
+    def leaky(wells: object, strategy: str, **options: str) -> object:
+        return leak(sound(wells, strategy, **options), reagents)
 
     monkeypatch.setattr(splits, "split_manifest", leaky)
 

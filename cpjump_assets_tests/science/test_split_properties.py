@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from cpjump_assets.science.identity import first_blocks, identity_groups, normalize_names
 from cpjump_assets.science.leakage import audit, leaking_wells, violations
 from cpjump_assets.science.plates import MAIN_BATCH
+from cpjump_assets.science.policies import POLICIES
 from cpjump_assets.science.positions import POSITIONS
 from cpjump_assets.science.schemas import PERTURBATIONS, STRING, WELLS
-from cpjump_assets.science.splits import CONTROL_POLICIES, SLICE, STRATEGIES, split_manifest
+from cpjump_assets.science.splits import SLICE, STRATEGIES, split_manifest
 
 REPRESENTATION, GENE_COMPOUND, CELLCLIP = STRATEGIES
+SEEDING_FAILED = "BR00116995"
 TYPES = {"Compound": (24, 48), "CRISPR": (96, 144), "ORF": (48, 96)}
 # A seed decides a layout, so that there is nothing to shrink.
 FEW = settings(
@@ -61,7 +63,7 @@ def reagents(rng, n_genes):
 def plates(rng, perturbations):
     """Invent plates of each modality, time and line, each with some of the reagents, DMSO and empty wells."""
     by_type = perturbations.groupby("Metadata_experiment_type")["Metadata_broad_sample"].agg(list)
-    number = 0
+    number, failed = 0, rng.integers(1, 13)
     for experiment_type, hours in TYPES.items():
         for code, timepoint in zip(("low", "high"), hours, strict=True):
             for line in ("A549", "U2OS"):
@@ -71,7 +73,7 @@ def plates(rng, perturbations):
                     samples = rng.permutation(samples)[: rng.integers(1, len(samples) + 1)]
                     yield pd.DataFrame(
                         {
-                            "Metadata_Plate": f"BR{number:08d}",
+                            "Metadata_Plate": SEEDING_FAILED if number == failed else f"BR{number:08d}",
                             "Metadata_Well": rng.choice(POSITIONS.index, len(samples), replace=False),
                             "Metadata_broad_sample": samples,
                             "Metadata_experiment_type": experiment_type,
@@ -124,6 +126,7 @@ def layouts(draw):
 
 
 def taking_part(layout, policy):
+    policy, *without = policy.split("+without_")
     for well in layout.wells.to_dict("records"):
         negative = well["Metadata_control_type"] == "negcon"
         empty = well["Metadata_broad_sample"] == "empty"
@@ -132,6 +135,12 @@ def taking_part(layout, policy):
             "drop_negcon_and_empty": not negative and not empty,
             "drop_controls_and_empty": well["Metadata_pert_type"] == "trt",
         }[policy]
+        issues = {
+            "seeding_failure": well["Metadata_Plate"] == SEEDING_FAILED,
+            "stain_anomaly": well["Metadata_anomaly"] != "none",
+            "absent_from_official_table": not well["Metadata_in_official_table"],
+        }
+        kept = kept and not any(issues[kind] for kind in without)
         if kept and well["Metadata_is_primary"] and well["Metadata_in_official_table"]:
             yield well
 
@@ -179,13 +188,22 @@ def assigned(manifest):
 
 
 @FEW
-@given(layouts(), st.sampled_from(STRATEGIES), st.sampled_from(sorted(CONTROL_POLICIES)))
+@given(layouts(), st.sampled_from(STRATEGIES), st.sampled_from(sorted(POLICIES)))
 def test_each_well_gets_the_one_subset_of_the_plain_rule_and_promises_hold(layout, strategy, policy):
     manifest = split_manifest(layout.wells, strategy, policy=policy)
     assert not manifest.duplicated(["Metadata_Plate", "Metadata_Well"]).any()
     assert assigned(manifest) == expected_subsets(layout, strategy, policy)
     # A manifest without wells cannot say which policy left it so.
     assert manifest.empty or violations(manifest, layout.wells, layout.perturbations, strategy) == []
+
+
+@FEW
+@given(layouts(), st.sampled_from([name for name, policy in POLICIES.items() if policy.without]))
+def test_an_exclusion_moves_no_other_well_of_the_representation_split(layout, policy):
+    full = assigned(split_manifest(layout.wells, REPRESENTATION, policy=POLICIES[policy].base))
+    part = assigned(split_manifest(layout.wells, REPRESENTATION, policy=policy))
+    assert part.items() <= full.items()
+    assert {key for key, _ in part.items()} == expected_subsets(layout, REPRESENTATION, policy).keys()
 
 
 @FEW

@@ -1,4 +1,4 @@
-"""Metadata: plates, reagents and wells, from the reference tables.
+"""Metadata: plates, reagents, wells and known issues, from the reference tables.
 
 Belongs here: loading reference files, calling science, storing. Does not belong here: what the columns mean.
 """
@@ -94,4 +94,32 @@ def wells(platform: Platform) -> dg.MaterializeResult:
         Made(loaded.table, {"wells": markdown_table(places.reset_index(name="wells"))}),
         tables.provenance_of_reference(tables.WELLS, inputs),
         schema=WELLS,
+    )
+
+
+@dg.asset(**_COMMON, deps=[wells], code_version=tables.KNOWN_ISSUES.code_version)
+def known_issues(platform: Platform) -> dg.MaterializeResult:
+    """A row is a known issue of a plate or well: seeding failure, stain anomaly, absence from the official table.
+
+    With its reason and source. The splits keep these wells, unless CPJUMP_EXCLUDE names kinds of issues to leave out.
+    """
+    from cpjump_assets.science import known_issues as issues
+
+    store = platform.store
+    inputs = tables.inputs_of(store, tables.WELLS.key())
+    table = issues.known_issues(store.read(tables.WELLS.key()))
+    kinds = table.groupby(["issue", "Metadata_anomaly"], dropna=False, as_index=False).agg(
+        rows=("reason", "size"), plates=("Metadata_Plate", "nunique")
+    )
+    shown = {
+        "issues of each kind": markdown_table(kinds),
+        "reasons": markdown_table(table[["issue", "reason", "source"]].drop_duplicates()),
+        "by plate": markdown_table(issues.issues_by_plate(table)),
+    }
+    return keep_table(
+        store,
+        tables.KNOWN_ISSUES,
+        Made(table, shown),
+        tables.provenance_from(tables.KNOWN_ISSUES.code_version, inputs),
+        schema=issues.KNOWN_ISSUES,
     )

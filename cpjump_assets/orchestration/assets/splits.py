@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from cpjump_assets.orchestration import tables
-from cpjump_assets.orchestration.assets.metadata import perturbations, wells
+from cpjump_assets.orchestration.assets.metadata import known_issues, perturbations, wells
 from cpjump_assets.orchestration.checks.manifests import is_altered, promise_check, violation_metadata
 from cpjump_assets.orchestration.display import markdown_table, picture
 from cpjump_assets.orchestration.partitions import strategies
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cpjump_assets.science.leakage import Violation
-    from cpjump_assets.storage.store import Store
+    from cpjump_assets.science.policies import ControlPolicy
+    from cpjump_assets.storage.store import Provenance, Store
 
 _COMMON: dict[str, Any] = {
     "group_name": "splits",
@@ -30,7 +31,7 @@ _COMMON: dict[str, Any] = {
 }
 
 
-@dg.asset(**_COMMON, deps=[wells, perturbations], code_version=tables.SPLIT_MANIFEST.code_version)
+@dg.asset(**_COMMON, deps=[wells, perturbations, known_issues], code_version=tables.SPLIT_MANIFEST.code_version)
 def split_manifest(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
     """A row is a well that the strategy assigns to train, validate or test.
 
@@ -44,12 +45,11 @@ def split_manifest(context: dg.AssetExecutionContext, platform: Platform) -> dg.
     from cpjump_assets.science.schemas import SPLIT_MANIFEST
     from cpjump_assets.science.strategies import SUBSETS
 
-    store, strategy = platform.store, context.partition_key
-    inputs = tables.inputs_of(store, tables.WELLS.key(), tables.PERTURBATIONS.key())
-    provenance = tables.provenance_from(tables.SPLIT_MANIFEST.code_version, inputs)
+    store, strategy, policy = platform.store, context.partition_key, platform.control_policy
+    provenance = _provenance(store, policy)
     layout, reagents = store.read(tables.WELLS.key()), store.read(tables.PERTURBATIONS.key())
 
-    manifest = splits.split_manifest(layout, strategy)
+    manifest = splits.split_manifest(layout, strategy, policy=policy.name)
     broken = violations(manifest, layout, reagents, strategy)
     if broken:
         store.write(tables.REJECTED_MANIFEST.key(strategy), manifest, provenance)
@@ -62,13 +62,42 @@ def split_manifest(context: dg.AssetExecutionContext, platform: Platform) -> dg.
     )
     subsets = subsets.reindex(SUBSETS, fill_value=0).reset_index()
     figure = to_png(subsets_figure(manifest))
-    shown = {"subsets": markdown_table(subsets), "figure": picture(figure, "wells of each subset")}
+    shown = {
+        "control policy": policy.name,
+        "subsets": markdown_table(subsets),
+        **_left_out(store, layout, strategy, policy),
+        "figure": picture(figure, "wells of each subset"),
+    }
     result = keep_table(
         store, tables.SPLIT_MANIFEST, Made(manifest, shown), provenance, partition=strategy, schema=SPLIT_MANIFEST
     )
     # Only now: a crash between the two leaves the strategy closed, never open.
     store.remove(tables.REJECTED_MANIFEST.key(strategy))
     return result
+
+
+def _provenance(store: "Store", policy: "ControlPolicy") -> "Provenance":
+    """Say what the manifest is made from; the table of known issues counts only where it leaves something out."""
+    keys = [tables.WELLS.key(), tables.PERTURBATIONS.key()]
+    if not policy.without:
+        return tables.provenance_from(tables.SPLIT_MANIFEST.code_version, tables.inputs_of(store, *keys))
+    inputs = tables.inputs_of(store, *keys, tables.KNOWN_ISSUES.key())
+    return tables.provenance_from(tables.SPLIT_MANIFEST.code_version, inputs, configuration=policy)
+
+
+def _left_out(
+    store: "Store", layout: "pd.DataFrame", strategy: str, policy: "ControlPolicy"
+) -> dict[str, dg.MetadataValue]:
+    """Show from which subsets the policy takes how many wells with known issues."""
+    from cpjump_assets.science.known_issues import issues_in_subsets
+    from cpjump_assets.science.splits import split_manifest as assign
+
+    if not policy.without:
+        return {}
+    issues = store.read(tables.KNOWN_ISSUES.key())
+    with_them = assign(layout, strategy, policy=policy.base)
+    left_out = issues_in_subsets(with_them, issues[issues["issue"].isin(policy.without)])
+    return {"left out, with known issues": markdown_table(left_out)}
 
 
 def _turn_red(context: dg.AssetExecutionContext, broken: list["Violation"]) -> None:

@@ -120,6 +120,35 @@ def agrees_with_released_example(context: dg.AssetCheckExecutionContext, platfor
     )
 
 
+@dg.asset_check(
+    asset=tables.SPLIT_MANIFEST.asset_key,
+    additional_deps=[tables.KNOWN_ISSUES.asset_key],
+    description=(
+        "No subset holds wells with known issues. An issue that one subset has and another lacks confounds the split; "
+        "CPJUMP_EXCLUDE leaves kinds of issues out."
+    ),
+    partitions_def=strategies,
+)
+def known_issues_in_splits(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
+    """Count the wells with known issues in each subset of the stored manifest, by kind."""
+    from cpjump_assets.science.known_issues import issues_in_subsets
+    from cpjump_assets.science.policies import ISSUE_KINDS
+
+    store = platform.store
+    manifest = store.read(tables.SPLIT_MANIFEST.key(context.partition_key))
+    found = issues_in_subsets(manifest, store.read(tables.KNOWN_ISSUES.key()))
+    by_kind = found.groupby("issue")["wells"].sum()
+    return dg.AssetCheckResult(
+        passed=found.empty,
+        severity=_WARN,
+        metadata={
+            "control policy": ", ".join(manifest["control_policy"].unique()),
+            **counts({f"wells with {kind}": by_kind.get(kind, 0) for kind in ISSUE_KINDS}),
+            "by subset": markdown_table(found),
+        },
+    )
+
+
 def is_altered(instance: dg.DagsterInstance, store: "Store", strategy: str) -> bool:
     """Tell whether the stored manifest differs from the recorded one; an instance without a record cannot tell."""
     recorded = recorded_versions(instance, tables.SPLIT_MANIFEST, [strategy]).get(strategy)
@@ -179,4 +208,5 @@ checks: list[Callable[..., Any]] = [
     manifest_leakage,
     manifest_as_recorded,
     agrees_with_released_example,
+    known_issues_in_splits,
 ]
