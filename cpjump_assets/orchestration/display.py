@@ -20,14 +20,13 @@ LARGEST_PNG = 80_000
 """Bytes of an inline picture: every page that lists the event loads it again."""
 LARGEST_GALLERY = 590_000
 """Characters of several inline pictures in one event."""
-_COLUMNS_LISTED = 40
 
 
 def table_metadata(stored: "StoredTable", schema: "TableSchema | None" = None) -> dict[str, Any]:
     """Describe a stored table: rows, columns, size, digest, origin and what it was made from."""
     return {
         "dagster/row_count": stored.rows,
-        "dagster/column_schema": column_schema(stored.columns, schema),
+        "dagster/column_schema": column_schema(stored.columns, stored.n_columns, schema),
         "bytes": stored.bytes,
         "sha256": stored.digest,
         "origin": stored.provenance.origin,
@@ -36,13 +35,24 @@ def table_metadata(stored: "StoredTable", schema: "TableSchema | None" = None) -
     }
 
 
-def column_schema(columns: Mapping[str, str], schema: "TableSchema | None" = None) -> dg.TableSchema:
-    """Give the column schema that the UI shows; of thousands of features, the first ones stand for all."""
+def column_schema(columns: Mapping[str, str], n_columns: int, schema: "TableSchema | None" = None) -> dg.TableSchema:
+    """Give the column schema that the UI shows; of thousands of features, the first ones stand for all.
+
+    Parameters
+    ----------
+    columns
+        Type of each of the first columns, by name.
+    n_columns
+        Columns that the table has.
+    schema
+        What is declared of them.
+    """
     described = {column.name: column for column in schema.columns} if schema else {}
     listed = [_column(name, kind, described.get(name)) for name, kind in columns.items()]
-    if len(listed) > _COLUMNS_LISTED:
-        more = dg.TableColumn("...", "float", description=f"{len(listed):,} columns in all; the others are features")
-        listed = [*listed[:_COLUMNS_LISTED], more]
+    if n_columns > len(listed):
+        listed.append(
+            dg.TableColumn("...", "float", description=f"{n_columns:,} columns in all; the others are features")
+        )
     return dg.TableSchema(columns=listed)
 
 

@@ -20,13 +20,24 @@ def export_table(frame: pd.DataFrame, path: Path) -> None:
     StoreError
         If the suffix is neither ``.csv`` nor ``.parquet``, or the file cannot be written.
     """
-    if path.suffix not in (".csv", ".parquet"):
-        raise StoreError(f"cannot write {path}: expected a name that ends in .csv or .parquet")
+    require_table_suffix(path)
     with atomic_path(path) as part:
         if path.suffix == ".csv":
             frame.to_csv(part, index=False, lineterminator="\n")
         else:
             frame.to_parquet(part, index=False)
+
+
+def require_table_suffix(path: Path) -> None:
+    """Refuse a name of which ``export_table`` does not know the format: to be asked before a long computation.
+
+    Raises
+    ------
+    StoreError
+        If the suffix is neither ``.csv`` nor ``.parquet``.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise StoreError(f"cannot write {path}: expected a name that ends in .csv or .parquet")
 
 
 def read_user_csv(path: Path) -> pd.DataFrame:

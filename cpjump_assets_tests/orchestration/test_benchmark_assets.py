@@ -8,7 +8,7 @@ import pytest
 from cpjump_assets.orchestration import tables
 from cpjump_assets.science.benchmark import score_benchmark
 from cpjump_assets.science.class_scores import METRIC_MODES, MetricConfig
-from cpjump_assets.science.features import Profiles, is_feature
+from cpjump_assets.science.features import is_feature
 from cpjump_assets.science.rules import rows_of
 from cpjump_assets.science.strategies import GENE_COMPOUND, REPRESENTATION, STRATEGIES, SUBSETS
 from cpjump_assets.science.tasks import TASKS, WELL_SELECTIONS
@@ -75,7 +75,7 @@ def test_the_genes_of_matching_come_from_the_perturbations(refreshed_lab: Lab) -
 
 def test_the_stored_scores_are_what_the_science_gives(refreshed_lab: Lab) -> None:
     store = refreshed_lab.store
-    profiles = Profiles.from_frame(store.read(tables.SELECTED_PROFILES.key()))
+    profiles = store.read_profiles(tables.SELECTED_PROFILES.key())
     rule = MetricConfig(metric_mode="copairs", wells="inner")
     found = score_benchmark(profiles.metadata, profiles.matrix, config=rule, tasks=("detection",)).scores
     stored = rows_of(store.read(tables.OVERALL_SCORES.key()), task="detection", **rule.rule())
@@ -116,7 +116,9 @@ def test_percent_scores_compare_what_the_plates_of_a_condition_keep(refreshed_la
     store = refreshed_lab.store
     kept = {
         plate.barcode: {
-            name for name in store.describe(tables.PLATE_SELECTED_PROFILES.key(str(plate))).columns if is_feature(name)
+            name
+            for name in store.open_profiles(tables.PLATE_SELECTED_PROFILES.key(str(plate))).features
+            if is_feature(name)
         }
         for plate in LAB_PLATES
     }

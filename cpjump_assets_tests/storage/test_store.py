@@ -64,6 +64,22 @@ def test_profiles_that_vanish_or_break_after_they_were_opened_say_so(store: Stor
         store.open_profiles(KEY)
 
 
+def test_a_file_that_was_altered_or_replaced_is_described_anew(store: Store) -> None:
+    first = store.write(KEY, _frame(), MADE)
+    assert store.describe(KEY) == first
+    content = bytearray(store.path(KEY).read_bytes())
+    content[20] ^= 1
+    store.path(KEY).write_bytes(content)
+    assert store.describe(KEY).digest == hashlib.sha256(content).hexdigest() != first.digest
+    assert store.write(KEY, _frame(), MADE) == first
+
+
+def test_a_wide_table_is_described_by_its_first_columns(store: Store) -> None:
+    wide = pd.DataFrame(np.zeros((2, 50), dtype="float32"), columns=[f"Cells_{index}" for index in range(50)])
+    stored = store.write(KEY, wide, MADE)
+    assert (stored.n_columns, list(stored.columns)) == (50, list(wide)[:40])
+
+
 def test_pulled_objects_may_lie_outside_of_the_tables(tmp_path: Path) -> None:
     assert Store(tmp_path).gallery_folder == tmp_path / "gallery"
     assert Store(tmp_path / "presets" / "other", tmp_path / "gallery").gallery_folder == tmp_path / "gallery"

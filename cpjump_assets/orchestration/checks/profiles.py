@@ -42,7 +42,7 @@ def same_features_on_every_plate(platform: Platform) -> dg.AssetCheckResult:
 
     store = platform.store
     plates = _stored(store, tables.AGGREGATED_PROFILES)
-    odd = odd_features({key: store.describe(tables.AGGREGATED_PROFILES.key(key)).columns for key in plates})
+    odd = odd_features({key: store.open_profiles(tables.AGGREGATED_PROFILES.key(key)).features for key in plates})
     return dg.AssetCheckResult(
         passed=odd.empty,
         severity=_ERROR,
