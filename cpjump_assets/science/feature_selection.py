@@ -1,30 +1,37 @@
 """Feature selection: which features stay, and by which rule each other one goes.
 
-Belongs here: the four published rules (variance, correlation, NaN, blocklist), our own rule for what they leave, the
-two published ways of combining them, and taking the kept features of a plate. Does not belong here: how correlations
-are computed (``feature_correlation``), the names on the blocklist (``blocklist``).
+Belongs here: the four published rules (variance, correlation, NaN, blocklist), our own rule for what they leave, their
+order and what each of them sees, and taking the kept features of plates. Does not belong here: what is measured of a
+feature (``feature_measures``), how correlated features are found (``feature_correlation``), the names on the blocklist
+(``blocklist``).
 
 The published rules tolerate up to 5 % of NaN in a feature, but no similarity of two wells exists where one lacks a
 value. So a fifth rule, ``remaining_nan``, comes behind them: a feature that they keep is dropped if any well lacks it.
 It has its own name, so that what the published rules alone would keep can be read from the table: ``kept``, or
 ``dropped_by == "remaining_nan"``. A well without any value would take every feature along: it is refused.
+
+Plates are read several times, some wells or some features at a time: memory does not grow with their number.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from cpjump_assets.science.blocklist import BLOCKLIST
 from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.feature_correlation import CorrelatedPartner, correlated_partners
-from cpjump_assets.science.features import BoolArray, Matrix, Profiles, listed, plate_labels, well_label
+from cpjump_assets.science.feature_measures import FeatureMeasures, measure_features
+from cpjump_assets.science.features import BoolArray, Profiles, listed, plate_labels, well_label
+from cpjump_assets.science.plate_stream import PlateStream, common_dtype, stream_of
+from cpjump_assets.science.plate_values import PlateValues
 from cpjump_assets.science.schemas import Column, TableSchema
 
-RULES = ("variance", "correlation", "nan", "blocklist", "remaining_nan")
-"""In the order in which they are asked; the first that applies is the one that the table names."""
+REMAINING = "remaining_nan"
+RULES = ("variance", "correlation", "nan", "blocklist", REMAINING)
+"""In the order in which the papers ask them; the first that applies is the one that the table names."""
 
 FEATURE_SELECTION = TableSchema(
     "feature_selection",
@@ -54,8 +61,11 @@ class SelectionConfig:
     unique_cut
         A feature with fewer distinct values per well is dropped.
     view
-        What the correlation rule looks at: ``full``, all features; ``hidden``, those only that the variance rule keeps.
-        (The NaN rule and the blocklist judge each feature by itself, so that their view makes no difference.)
+        What each rule looks at: ``full``, all features; ``hidden``, those only that the rules before it keep. It makes
+        a difference to the correlation rule alone, because every other rule judges each feature by itself.
+    rules
+        Of ``RULES``, in the order in which they are asked; ``remaining_nan`` is always the last. A rule that is not
+        named is not asked.
     frequency_cut
         A feature whose second most common value is rarer than this share of its most common one is dropped.
     correlation_threshold
@@ -64,14 +74,30 @@ class SelectionConfig:
         A feature with a larger share of NaN is dropped.
     blocklist
         Features that are dropped by name.
+
+    Raises
+    ------
+    ProfileError
+        If the rules are not what they must be.
     """
 
     unique_cut: float
     view: Literal["full", "hidden"]
+    rules: tuple[str, ...] = RULES
     frequency_cut: float = 0.05
     correlation_threshold: float = 0.9
     nan_cutoff: float = 0.05
     blocklist: frozenset[str] = BLOCKLIST
+
+    def __post_init__(self) -> None:
+        once = len(set(self.rules)) == len(self.rules)
+        if self.rules[-1:] != (REMAINING,) or not once or not set(self.rules) <= set(RULES):
+            raise ProfileError(
+                f"rules of feature selection: expected some of {', '.join(RULES[:-1])} in any order, each once, "
+                f"and {REMAINING} behind them, found {', '.join(self.rules) or 'none'}"
+            )
+        if self.view not in ("full", "hidden"):
+            raise ProfileError(f"view {self.view!r} of feature selection: there are full, hidden")
 
 
 PAPER_2024 = SelectionConfig(unique_cut=0.1, view="full")
@@ -84,20 +110,26 @@ PYCYTOMINER_1_7 = SelectionConfig(unique_cut=0.01, view="hidden")
 """As pycytominer 1.7.1 with frequency_threshold, correlation_threshold, drop_na_columns, blocklist, in this order."""
 
 
-def select_features(profiles: Profiles, config: SelectionConfig) -> pd.DataFrame:
-    """Judge every feature over the wells given: one plate, or the stacked plates of a batch.
+def select_features(profiles: PlateValues, config: SelectionConfig) -> pd.DataFrame:
+    """Judge every feature over the wells of one plate, or of a batch in one table; see ``select_features_over``."""
+    return select_features_over([profiles], config)
+
+
+def select_features_over(plates: Sequence[PlateValues], config: SelectionConfig) -> pd.DataFrame:
+    """Judge every feature over the wells of all plates.
 
     Parameters
     ----------
-    profiles
-        Normalized profiles, n wells x p features.
+    plates
+        Normalized profiles, n wells x p features in all; in what order, and whether as one table or several, makes no
+        difference. Each is read several times, and one at a time.
     config
         ``PAPER_2024``, ``PYCYTOMINER_1_7`` or one's own.
 
     Returns
     -------
     DataFrame
-        p rows in the order of the matrix: ``feature``; ``kept``; ``dropped_by`` (of ``RULES``, missing if kept);
+        p rows in the order of the first plate: ``feature``; ``kept``; ``dropped_by`` (of the rules, missing if kept);
         ``nan_share``; ``n_missing`` (wells whose value is NaN or infinite); ``n_plates_missing`` (plates where no well
         has a value, such as those where its MAD is zero); ``frequency_ratio`` (count of the second most common value by
         that of the most common); ``unique_ratio`` (distinct values per well); ``correlated_with`` and ``correlation``
@@ -106,121 +138,116 @@ def select_features(profiles: Profiles, config: SelectionConfig) -> pd.DataFrame
     Raises
     ------
     ProfileError
-        If there are fewer than two wells, a well has no value at all (plate and well are named), or no feature is left.
+        If there is no plate, plates have different features, there are fewer than two wells, a well has no value at all
+        (plate and well are named), or no feature is left.
     """
-    _refuse_bad_wells(profiles)
-    table = _measure(profiles)
-    varies = (table["frequency_ratio"] >= config.frequency_cut) & (table["unique_ratio"] >= config.unique_cut)
-    visible = np.ones(len(table), dtype=bool) if config.view == "full" else varies.to_numpy()
-    partners = _partners_among(profiles.matrix, visible, config.correlation_threshold)
-    verdicts = pd.DataFrame(
-        {
-            "variance": ~varies,
-            "correlation": partners.partner >= 0,
-            "nan": table["nan_share"] > config.nan_cutoff,
-            "blocklist": table["feature"].isin(config.blocklist),
-            "remaining_nan": table["n_missing"] > 0,
-        }
-    )[list(RULES)]
+    stream = stream_of(plates)
+    if stream.n_wells < 2:
+        raise ProfileError(f"features are selected over at least two wells, found {stream.n_wells}")
+    measures = measure_features(stream)
+    _refuse_empty_wells(stream, measures)
+    drops = _drops_by_itself(stream, measures, config)
+    partners = _correlated_partners(stream, measures, config, drops)
+    drops["correlation"] = partners.partner >= 0
+    verdicts = pd.DataFrame({rule: drops[rule] for rule in config.rules})
     kept = ~verdicts.any(axis="columns")
-    table.insert(1, "kept", kept)
-    table.insert(2, "dropped_by", verdicts.idxmax(axis="columns").astype("str").where(~kept))
-    # Position -1, no partner, is the missing name at the end.
-    table["correlated_with"] = pd.Series([*profiles.features, None], dtype="str").take(partners.partner).array
-    table["correlation"] = partners.r
+    table = pd.DataFrame(
+        {
+            "feature": pd.Series(stream.features, dtype="str"),
+            "kept": kept,
+            "dropped_by": verdicts.idxmax(axis="columns").astype("str").where(~kept),
+            "nan_share": measures.n_nan / stream.n_wells,
+            "n_missing": measures.n_missing,
+            "n_plates_missing": measures.n_plates_missing,
+            "frequency_ratio": measures.frequency_ratio,
+            "unique_ratio": measures.unique_ratio,
+            # Position -1, no partner, is the missing name at the end.
+            "correlated_with": pd.Series([*stream.features, None], dtype="str").take(partners.partner).array,
+            "correlation": partners.r,
+        }
+    )
     if not kept.any():
-        raise ProfileError(_nothing_left(table, profiles))
+        raise ProfileError(_nothing_left(table, stream, measures))
     return table
 
 
-def apply_selection(profiles: Profiles, selection: pd.DataFrame) -> Profiles:
-    """Take the kept features of a selection table, in its order.
+def apply_selection(profiles: PlateValues, selection: pd.DataFrame) -> Profiles:
+    """Take the kept features of a selection table, in its order; see ``apply_selection_over``."""
+    return apply_selection_over([profiles], selection)
+
+
+def apply_selection_over(plates: Sequence[PlateValues], selection: pd.DataFrame) -> Profiles:
+    """Put plates below each other, each with the kept features of a selection table, in its order.
+
+    Plates are read one at a time; beside one of them the result alone is held.
 
     Raises
     ------
     ProfileError
-        If a kept feature is absent, or a well lacks its value; the message names features, plates and counts.
+        If there is no plate, a kept feature is absent, or a well lacks its value; the message names features, plates
+        and counts.
     """
+    if not plates:
+        raise ProfileError("no plate to take selected features of: at least one is needed")
     kept = pd.Index(selection.loc[selection["kept"], "feature"])
-    positions = pd.Index(profiles.features).get_indexer(kept)
-    if (positions < 0).any():
-        plates = listed(sorted(set(plate_labels(profiles.metadata))))
-        raise ProfileError(f"the profiles of {plates} lack selected features: {listed(list(kept[positions < 0]))}")
-    selected = profiles.take_features(positions)
+    metadata = [plate.metadata for plate in plates]
+    taken = np.empty((len(kept), sum(map(len, metadata))), dtype=common_dtype(plates))
+    first = 0
+    for plate, wells in zip(plates, metadata, strict=True):
+        positions = pd.Index(plate.features).get_indexer(kept)
+        if (positions < 0).any():
+            names = listed(sorted(set(plate_labels(wells))))
+            raise ProfileError(f"the profiles of {names} lack selected features: {listed(list(kept[positions < 0]))}")
+        taken[:, first : first + len(wells)] = plate.values().T[positions]
+        first += len(wells)
+    selected = Profiles(pd.concat(metadata, ignore_index=True), taken.T, tuple(kept))
+    _refuse_gaps(selected)
+    return selected
+
+
+def _refuse_gaps(selected: Profiles) -> None:
     lacks = ~np.isfinite(selected.matrix)
     if lacks.any():
         wells, features = (np.flatnonzero(lacks.any(axis=axis)) for axis in (1, 0))
-        plates = listed(sorted(set(plate_labels(profiles.metadata).iloc[wells])))
+        plates = listed(sorted(set(plate_labels(selected.metadata).iloc[wells])))
         raise ProfileError(
             f"{len(features):,} selected features are missing or infinite in {len(wells):,} wells of {plates}: "
             f"{listed([selected.features[feature] for feature in features])}"
         )
-    return selected
 
 
-def value_frequencies(X: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Count the repeats of each column of X, (n, p): frequency ratio and unique ratio, as the selection table has them.
-
-    NaN is no value; a column with fewer than two distinct values has frequency ratio 0.
-    """
-    frequency_ratio, distinct = np.zeros(X.shape[1]), np.zeros(X.shape[1])
-    for position, column in enumerate(X.T):
-        counts = np.unique(column[~np.isnan(column)], return_counts=True)[1]
-        distinct[position] = counts.size
-        if counts.size > 1:
-            second, most = np.partition(counts, -2)[-2:]
-            frequency_ratio[position] = second / most
-    return frequency_ratio, distinct / X.shape[0]
+def _drops_by_itself(stream: PlateStream, measures: FeatureMeasures, config: SelectionConfig) -> dict[str, BoolArray]:
+    """Tell by rule which features, (p,), it drops, for the rules that judge each feature by itself."""
+    return {
+        "variance": (measures.frequency_ratio < config.frequency_cut) | (measures.unique_ratio < config.unique_cut),
+        "nan": measures.n_nan / stream.n_wells > config.nan_cutoff,
+        "blocklist": np.isin(stream.features, sorted(config.blocklist)),
+        REMAINING: measures.n_missing > 0,
+    }
 
 
-def _measure(profiles: Profiles) -> pd.DataFrame:
-    X = profiles.matrix
-    frequency_ratio, unique_ratio = value_frequencies(X)
-    finite = np.isfinite(X)
-    n_missing = len(X) - finite.sum(axis=0)
-    n_plates_missing = np.zeros(len(n_missing), dtype=np.int64)
-    gaps = np.flatnonzero(n_missing)
-    codes, plates = pd.factorize(plate_labels(profiles.metadata))
-    finite_gaps = finite[:, gaps]
-    for code in range(len(plates)):
-        n_plates_missing[gaps] += ~finite_gaps[codes == code].any(axis=0)
-    return pd.DataFrame(
-        {
-            "feature": pd.Series(profiles.features, dtype="str"),
-            "nan_share": np.isnan(X).sum(axis=0) / len(X),
-            "n_missing": n_missing,
-            "n_plates_missing": n_plates_missing,
-            "frequency_ratio": frequency_ratio,
-            "unique_ratio": unique_ratio,
-        }
-    )
+def _correlated_partners(
+    stream: PlateStream, measures: FeatureMeasures, config: SelectionConfig, drops: dict[str, BoolArray]
+) -> CorrelatedPartner:
+    """Apply the correlation rule, if it is asked, to the features that it sees."""
+    visible = np.full(len(stream.features), "correlation" in config.rules)
+    if config.view == "hidden" and visible.any():
+        for rule in config.rules[: config.rules.index("correlation")]:
+            visible &= ~drops[rule]
+    return correlated_partners(stream, measures, config.correlation_threshold, visible)
 
 
-def _partners_among(X: Matrix, visible: BoolArray, threshold: float) -> CorrelatedPartner:
-    """Apply the correlation rule to the visible columns, and give its answer in the positions of all columns."""
-    if visible.all():
-        return correlated_partners(X, threshold)
-    positions = np.flatnonzero(visible)
-    found = correlated_partners(X.T[visible].T, threshold)
-    partner, r = np.full(visible.size, -1), np.full(visible.size, np.nan)
-    partner[positions] = np.where(found.partner >= 0, positions[found.partner], -1)
-    r[positions] = found.r
-    return CorrelatedPartner(partner, r)
-
-
-def _refuse_bad_wells(profiles: Profiles) -> None:
-    if len(profiles.metadata) < 2:
-        raise ProfileError(f"features are selected over at least two wells, found {len(profiles.metadata)}")
-    empty = np.flatnonzero(~np.isfinite(profiles.matrix).any(axis=1))
+def _refuse_empty_wells(stream: PlateStream, measures: FeatureMeasures) -> None:
+    empty = np.flatnonzero(measures.n_missing_by_well == len(stream.features))
     if empty.size:
-        first = well_label(profiles.metadata, int(empty[0]))
+        first = well_label(*stream.well(int(empty[0])))
         raise ProfileError(f"{empty.size:,} wells have no value in any feature, first {first}")
 
 
-def _nothing_left(table: pd.DataFrame, profiles: Profiles) -> str:
+def _nothing_left(table: pd.DataFrame, stream: PlateStream, measures: FeatureMeasures) -> str:
     counts = table["dropped_by"].value_counts()
     reasons = ", ".join(f"{rule} {counts[rule]:,}" for rule in RULES if rule in counts)
-    missing = (~np.isfinite(profiles.matrix)).sum(axis=1)
+    missing = measures.n_missing_by_well
     worst = int(missing.argmax())
-    where = f"; {well_label(profiles.metadata, worst)} lacks {missing[worst]:,} of them" if missing[worst] else ""
+    where = f"; {well_label(*stream.well(worst))} lacks {missing[worst]:,} of them" if missing[worst] else ""
     return f"no feature is left of {len(table):,}: dropped by {reasons}{where}"

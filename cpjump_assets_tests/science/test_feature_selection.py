@@ -1,6 +1,11 @@
-"""Feature selection: each rule and all together as pycytominer has them, and our own rule for what they leave."""
+"""Feature selection: each rule and all together as pycytominer has them, and our own rule for what they leave.
 
+Over plates that are read in pieces as over one table; in any order of the rules, against a literal definition.
+"""
+
+import tracemalloc
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -11,51 +16,26 @@ from pycytominer import feature_select
 from pycytominer.cyto_utils import get_blocklist_features
 from pycytominer.operations import correlation_threshold, frequency_threshold, get_na_columns
 
+from cpjump_assets.science import feature_correlation, feature_measures, feature_products, plate_stream
 from cpjump_assets.science.blocklist import BLOCKLIST
 from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.feature_selection import (
     FEATURE_SELECTION,
+    PAPER_2021,
     PAPER_2024,
     PYCYTOMINER_1_7,
+    RULES,
+    SelectionConfig,
     apply_selection,
+    apply_selection_over,
     select_features,
-    value_frequencies,
+    select_features_over,
 )
-from cpjump_assets.science.features import Profiles
+from cpjump_assets.science.features import Profiles, stack
+from cpjump_assets_tests.science.helpers_selection import CountedPlate, batch_of, cut, messy
 
 CONFIGS = {"paper": PAPER_2024, "pycytominer": PYCYTOMINER_1_7}
-
-
-def batch_of(X: np.ndarray, *, names: list[str] | None = None, wells: int = 40) -> Profiles:
-    """Lay the rows out on plates of equal size."""
-    row = np.arange(len(X))
-    metadata = pd.DataFrame(
-        {
-            "Metadata_Batch": "b",
-            "Metadata_Plate": [f"BR{plate}" for plate in row // wells],
-            "Metadata_Well": [f"{chr(65 + well // 24)}{well % 24 + 1:02d}" for well in row % wells],
-        }
-    )
-    return Profiles(metadata, X, tuple(names or [f"Cells_F{i}" for i in range(X.shape[1])]))
-
-
-def messy(seed: int, *, n: int = 120, p: int = 60) -> Profiles:
-    """Draw a batch with correlated blocks, repeated values, gaps and names from the blocklist."""
-    rng = np.random.default_rng(seed)
-    shared = rng.normal(size=(n, 8))
-    X = shared[:, rng.integers(0, 8, p)] * rng.choice([0.5, 2.5, 4.0], p) + rng.normal(size=(n, p))
-    X[:, 0] = 2.0  # one distinct value
-    X[:, 1] = np.nan
-    X[:, 2] = np.where(rng.random(n) < 0.97, 0.0, X[:, 2])  # nearly always 0
-    X[:, 3:7] = np.round(X[:, 3:7])  # few distinct values
-    X[:, 7] = np.repeat([0.25, 0.5, 0.75], n // 3)
-    X[:, 8] = 4.0 * X[:, 3] + 0.01 * X[:, 8]  # correlated with a feature of few values
-    X[rng.random(n) < 0.04, 10] = np.nan
-    X[rng.random(n) < 0.2, 11:15] = np.nan
-    X[:40, 16] = np.nan  # absent from one plate
-    X[3, 17] = np.inf
-    names = [f"Cells_F{i}" for i in range(p - 5)] + sorted(BLOCKLIST)[::12]
-    return batch_of(X, names=names)
+OPERATIONS = ["frequency_threshold", "correlation_threshold", "drop_na_columns", "blocklist"]
 
 
 def test_the_blocklist_is_the_published_one() -> None:
@@ -73,13 +53,6 @@ def test_the_variance_rule_drops_what_pycytominer_drops(seed: int, unique_cut: f
     table = select_features(profiles, replace(PAPER_2024, unique_cut=unique_cut, frequency_cut=frequency_cut))
     assert set(table.loc[table["dropped_by"] == "variance", "feature"]) == set(expected)
     assert {"Cells_F0", "Cells_F1"} <= set(expected) < set(names)
-
-
-def test_frequencies_count_values_and_not_gaps() -> None:
-    X = np.array([[1, 1, 1, 1, 2, 2, 3, np.nan], [0.0, -0.0, 1, 1, 1, 1, 1, 1], [5] * 8, [np.nan] * 8]).T
-    frequency, unique = value_frequencies(X)
-    assert frequency.tolist() == [0.5, 2 / 6, 0.0, 0.0]
-    assert unique.tolist() == [3 / 8, 2 / 8, 1 / 8, 0.0]
 
 
 @pytest.mark.parametrize("n_nan", [1, 6, 7, 60])
@@ -102,11 +75,7 @@ def published(table: pd.DataFrame) -> set[str]:
 @pytest.mark.parametrize("seed", range(10))
 def test_the_four_rules_together_keep_what_pycytominer_keeps(seed: int) -> None:
     profiles = messy(seed)
-    expected = feature_select(
-        profiles.to_frame(),
-        features=list(profiles.features),
-        operation=["frequency_threshold", "correlation_threshold", "drop_na_columns", "blocklist"],
-    )
+    expected = feature_select(profiles.to_frame(), features=list(profiles.features), operation=OPERATIONS)
     table = select_features(profiles, PYCYTOMINER_1_7)
     assert published(table) == {name for name in expected.columns if not name.startswith("Metadata_")}
     assert set(table["dropped_by"].dropna()) >= {"variance", "correlation", "nan", "blocklist"}
@@ -183,6 +152,147 @@ def test_selecting_again_drops_nothing_and_row_order_changes_nothing(config, see
     order = np.random.default_rng(seed).permutation(60)
     shuffled = Profiles(profiles.metadata.iloc[order].reset_index(drop=True), profiles.matrix[order], profiles.features)
     pd.testing.assert_frame_equal(select_features(shuffled, config), table, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [[40, 40, 40], [10, 1, 69, 40], [120]])
+def test_plates_read_in_pieces_give_what_one_table_gives(sizes, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = messy(6)
+    batch = batch.with_matrix(batch.matrix.astype(dtype))
+    whole = select_features(batch, PYCYTOMINER_1_7)
+    frame = batch.to_frame()
+    peer = feature_select(frame, features=list(batch.features), operation=OPERATIONS)
+    assert published(whole) == {name for name in peer.columns if not name.startswith("Metadata_")}
+    for module in (plate_stream, feature_products):
+        monkeypatch.setattr(module, "PIECE_WELLS", 17)
+    monkeypatch.setattr(plate_stream, "BLOCK_BYTES", 5 * 120 * 4)
+    monkeypatch.setattr(feature_measures, "SLICE_VALUES", 2 * 120)
+    monkeypatch.setattr(feature_correlation, "COLUMN_BLOCK", 4)
+    plates = cut(batch, sizes)
+    pd.testing.assert_frame_equal(select_features_over(plates, PYCYTOMINER_1_7), whole, rtol=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_the_order_of_plates_changes_nothing(seed: int) -> None:
+    plates = cut(messy(seed, n=90), [40, 40, 10])
+    first, *others = (select_features_over(order, PAPER_2024) for order in permutations(plates))
+    for other in others:
+        pd.testing.assert_frame_equal(other, first, rtol=1e-12)
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), scale_seed=st.integers(0, 10_000))
+def test_the_unit_of_a_feature_changes_nothing(config, seed: int, scale_seed: int) -> None:
+    profiles = messy(seed, n=60, p=30)
+    scale = 10.0 ** np.random.default_rng(scale_seed).uniform(-30, 30, 30)
+    scaled = profiles.with_matrix(profiles.matrix * scale)
+    pd.testing.assert_frame_equal(select_features(scaled, config), select_features(profiles, config), rtol=1e-9)
+
+
+def test_an_early_rule_hides_features_from_a_later_one_but_not_the_other_way_round() -> None:
+    # The first three say the same, and the first has most in common with the fourth: it goes for the second's sake.
+    rng = np.random.default_rng(11)
+    base = rng.normal(size=(120, 2))
+    X = base[:, :1] + 0.1 * rng.normal(size=(120, 5))
+    X[:, 0] += 0.3 * base[:, 1]
+    X[:, 3] = base[:, 1]
+    X[:, 4] = rng.normal(size=120)
+    X[:10, 1] = np.nan
+    X[:9, 2] = np.nan
+    names = ["Cells_A", "Cells_B", "Nuclei_Correlation_RWC_DNA_RNA", "Cells_D", "Cells_E"]
+    batch = batch_of(X, names=names)
+    found = {}
+    for rules in [("correlation", "nan", "blocklist"), ("nan", "blocklist", "correlation")]:
+        config = replace(PYCYTOMINER_1_7, rules=(*rules, "remaining_nan"))
+        found[rules[0]] = select_features(batch, config)["dropped_by"].fillna("").tolist()
+    assert found["correlation"][0] == "correlation"
+    assert found["nan"] == ["", "nan", "nan", "", ""]
+
+
+LITERAL = {
+    "variance": lambda frame, names, config: frequency_threshold(
+        frame, features=names, freq_cut=config.frequency_cut, unique_cut=config.unique_cut
+    ),
+    "correlation": lambda frame, names, config: correlation_threshold(
+        frame, features=names, threshold=config.correlation_threshold
+    ),
+    "nan": lambda frame, names, config: get_na_columns(frame, features=names, cutoff=config.nan_cutoff),
+    "blocklist": lambda frame, names, config: get_blocklist_features(population_df=frame[names]),
+    "remaining_nan": lambda frame, names, config: [name for name in names if not np.isfinite(frame[name]).all()],
+}
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    rules=st.permutations(RULES[:-1]).flatmap(lambda order: st.integers(0, 4).map(lambda k: tuple(order[:k]))),
+    view=st.sampled_from(["full", "hidden"]),
+    unique_cut=st.sampled_from([0.01, 0.1]),
+)
+def test_rules_in_any_order_and_view_are_the_literal_ones(seed, rules, view, unique_cut) -> None:
+    config = SelectionConfig(unique_cut, view, (*rules, "remaining_nan"), correlation_threshold=0.8)
+    batch = messy(seed, p=30)
+    frame, names = batch.to_frame(), list(batch.features)
+    dropped_by: dict[str, str] = {}
+    for rule in config.rules:
+        seen = [name for name in names if view == "full" or name not in dropped_by]
+        for name in LITERAL[rule](frame, seen, config):
+            dropped_by.setdefault(name, rule)
+    table = select_features_over(cut(batch, [40, 80]), config).set_index("feature")
+    assert table["dropped_by"].dropna().to_dict() == dropped_by
+    assert (table["kept"] == table["dropped_by"].isna()).all()
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        (),
+        ("variance", "nan"),
+        ("remaining_nan", "variance"),
+        ("nan", "nan", "remaining_nan"),
+        ("remaining_nan", "remaining_nan"),
+        ("variance", "frequency", "remaining_nan"),
+    ],
+)
+def test_rules_that_are_not_known_or_out_of_place_are_refused(rules) -> None:
+    expected = f"each once, and remaining_nan behind them, found {', '.join(rules) or 'none'}"
+    with pytest.raises(ProfileError, match=expected):
+        replace(PAPER_2024, rules=rules)
+
+
+def test_a_view_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ProfileError, match="view 'half' of feature selection: there are full, hidden"):
+        replace(PAPER_2024, view="half")
+
+
+def test_the_presets_say_what_the_papers_did() -> None:
+    for paper in (PAPER_2021, PAPER_2024):
+        assert (paper.unique_cut, paper.view, paper.rules) == (0.1, "full", RULES)
+    assert (PYCYTOMINER_1_7.unique_cut, PYCYTOMINER_1_7.view, PYCYTOMINER_1_7.rules) == (0.01, "hidden", RULES)
+
+
+def test_memory_does_not_grow_with_the_number_of_plates(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = tuple(f"Cells_{i}" for i in range(150))
+    for module in (plate_stream, feature_products):
+        monkeypatch.setattr(module, "PIECE_WELLS", 384)
+    monkeypatch.setattr(plate_stream, "BLOCK_BYTES", 400_000)
+    monkeypatch.setattr(feature_measures, "SLICE_VALUES", 40_000)
+
+    def peak(n_plates: int) -> int:
+        plates = [CountedPlate(seed, 384, names) for seed in range(n_plates)]
+        tracemalloc.start()
+        kept = select_features_over(plates, PAPER_2024)["kept"].sum()
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert 0 < kept < 150
+        return used
+
+    peak(1)
+    few, many = peak(6), peak(18)
+    # 12 more plates have 2.8 MB of values; what may grow is a label of each well, and a few numbers of each plate.
+    assert many - few < 0.8e6
 
 
 def test_planted_features_go_by_the_rule_they_were_planted_for() -> None:
@@ -285,3 +395,46 @@ def test_the_table_keeps_to_its_schema() -> None:
     table = select_features(Profiles(metadata, matrix, names), PAPER_2024)
     FEATURE_SELECTION.check(table, "selection")
     assert {"correlation", "remaining_nan"} <= set(table["dropped_by"].dropna())
+
+
+def test_a_selection_is_applied_plate_by_plate_as_to_all_at_once() -> None:
+    batch = messy(7)
+    plates = cut(batch, [40, 50, 30])
+    table = select_features(batch, PAPER_2024)
+    turned = plates[1].take_features(np.arange(60)[::-1])
+    found = apply_selection_over([plates[0], turned, plates[2]], table)
+    expected = apply_selection(stack(plates), table)
+    assert found.features == expected.features
+    np.testing.assert_array_equal(found.matrix, expected.matrix)
+    pd.testing.assert_frame_equal(found.metadata, expected.metadata)
+    assert found.matrix.T.flags.c_contiguous
+
+
+def test_applying_reads_each_plate_once_and_keeps_float32() -> None:
+    names = tuple(f"Cells_{i}" for i in range(12))
+    plates = [CountedPlate(seed, 20, names) for seed in (0, 2)]
+    table = pd.DataFrame({"feature": names, "kept": [True, False] * 6})
+    found = apply_selection_over(plates, table)
+    assert [plate.reads.count((0, None)) for plate in plates] == [1, 1]
+    assert found.matrix.dtype == np.float32
+    assert found.metadata["Metadata_Plate"].unique().tolist() == ["BR0", "BR2"]
+
+
+def test_what_cannot_be_applied_is_refused_with_the_plates_that_are_at_fault() -> None:
+    plates = cut(batch_of(np.random.default_rng(10).normal(size=(80, 4))), [40, 40])
+    table = select_features_over(plates, PAPER_2024)
+    with pytest.raises(ProfileError, match=r"profiles of b\.BR1 lack selected features: Cells_F3"):
+        apply_selection_over([plates[0], plates[1].take_features(np.arange(3))], table)
+    X = plates[1].matrix.copy()
+    X[10:20, 1], X[15, 2] = np.nan, np.inf
+    with pytest.raises(ProfileError, match=r"2 selected features .* in 10 wells of b\.BR1: Cells_F1, Cells_F2"):
+        apply_selection_over([plates[0], plates[1].with_matrix(X)], table)
+    with pytest.raises(ProfileError, match="no plate to take selected features of"):
+        apply_selection_over([], table)
+
+
+def test_an_empty_well_of_a_later_plate_is_found() -> None:
+    X = np.random.default_rng(8).normal(size=(80, 3))
+    X[[41, 63]] = np.nan
+    with pytest.raises(ProfileError, match=r"2 wells have no value in any feature, first plate b\.BR1, well A02"):
+        select_features_over(cut(batch_of(X), [10, 45, 25]), PAPER_2024)
