@@ -34,7 +34,8 @@ class ProfilePreset:
     selection
         Rules of feature selection, over the batch and on each plate.
     spherize
-        The whitening.
+        The whitening. No published configuration has one, so that both presets take pycytominer's defaults
+        (``spherize`` says where the gallery's sphered files come from).
     """
 
     name: str

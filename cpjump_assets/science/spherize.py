@@ -3,18 +3,18 @@
 Belongs here: the whitening transform, its fit and its configuration. Does not belong here: which wells it is fitted on
 (``train_fit``), the features that it takes (``feature_selection``).
 
-The transform is that of pycytominer 1.7.1 (``Spherize``), which has its name for it from Kessy, Lewin and Strimmer,
-"Optimal whitening and decorrelation" (2018). Three things differ, all of them refusals. Two of them are of what
-pycytominer lets through, and then multiplies by a million, 1 / epsilon: features that depend on each other among more
-wells than features (its own test for that never fires on centred values), and, with ``ZCA``, a feature that is
-constant. The third is of infinite values, as of missing ones, by name.
+The transform is that of ``Spherize`` in pycytominer 1.7.1, after Kessy, Lewin and Strimmer, "Optimal whitening and
+decorrelation" (2018). It refuses more. pycytominer lets pass features that depend on each other among more wells than
+features (on centred values its test for that does not fire), and, with ``ZCA``, a feature that is the same in all
+wells; what other wells have in such a direction it then multiplies by up to 1 / epsilon, a million.
 
-The ``_spherized`` files that the gallery holds of 40 plates are another thing, which the pipeline of the profiles did not
-make: a notebook of the 2024 repository (``benchmark/3.spherize_profiles.ipynb``) whitened the plates of each condition by
-themselves, on all features of the profiles normalized to the whole plate, by a ZCA-cor of its own that lifts small
-eigenvalues of the correlations to a tenth of the value at the knee of their curve, and wrote the wells of all plates of
-the condition into the file of each (issue 151 of jump-cellpainting/datasets, where the author advises to make them anew).
-No configuration of a published pipeline has a block for sphering, so that the defaults here are pycytominer's.
+The ``_spherized`` files that the gallery holds of the 40 primary plates are another thing, made by a notebook of the
+2024 repository (``benchmark/3.spherize_profiles.ipynb``) and not by the pipeline of the profiles. It whitened the
+plates of each condition by themselves, from profiles normalized to the whole plate, on every feature without a missing
+value, by a ZCA-cor of its own: eigenvalues of the correlations are lifted to at least a tenth of the one at the knee of
+their curve. And it wrote the wells of all plates of the condition into the file of each plate. Its author advises to
+make sphered profiles anew (jump-cellpainting/datasets, discussion of that mistake). No published configuration of the
+pipeline asks for sphering: method, epsilon and centring are pycytominer's defaults in both presets.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import DTypeLike, NDArray
 
 from cpjump_assets.science.errors import ProfileError
@@ -50,7 +49,9 @@ class SpherizeConfig:
     center
         Whether the mean of the reference wells is subtracted first.
     digits
-        Significant digits to which the result is rounded; None leaves it as it is.
+        Significant digits of the values that are read and of the result; None takes all as they are. Profiles are
+        stored in float32: what it adds to the decimal number that was meant would change the fifth digit of 3 values
+        in 1,000.
     """
 
     method: Literal["ZCA", "ZCA-cor"] = "ZCA-cor"
@@ -117,17 +118,17 @@ def fit_spherize(reference: Matrix, config: SpherizeConfig, *, features: Sequenc
         If there are fewer than two wells, a value is missing or infinite, a feature is the same in all wells, or
         features depend linearly on each other; the message names the features.
     """
-    X = np.array(reference, dtype=np.float64, order="F")
+    X = np.array(_with_digits(reference, config), dtype=np.float64, order="F")
     n, p = X.shape
     names = list(features) or [f"feature {position}" for position in range(p)]
     if n < 2:
         raise ProfileError(f"profiles are sphered by at least two reference wells, found {n}")
-    lacking = ~np.isfinite(X).all(axis=0)
+    lacking: BoolArray = np.asarray(~np.isfinite(X).all(axis=0))
     if lacking.any():
         raise ProfileError(f"{lacking.sum():,} features lack a value in some reference well: {_named(names, lacking)}")
     mean, variance = X.mean(axis=0), X.var(axis=0)
     # As scikit-learn judges it: a variance that the rounding of the mean alone can give is none.
-    constant = variance <= (n * np.finfo(float).eps * mean) ** 2
+    constant: BoolArray = np.asarray(variance <= (n * np.finfo(float).eps * mean) ** 2)
     if constant.any():
         raise ProfileError(
             f"{constant.sum():,} features are the same in all {n:,} reference wells: {_named(names, constant)}"
@@ -139,7 +140,9 @@ def fit_spherize(reference: Matrix, config: SpherizeConfig, *, features: Sequenc
     return Sphering(mean, scale, _whitening(_spectrum(X, names, center=config.center), n, config.epsilon))
 
 
-def sphere(profiles: Profiles, sphering: Sphering, config: SpherizeConfig, *, dtype: DTypeLike = np.float64) -> Profiles:
+def sphere(
+    profiles: Profiles, sphering: Sphering, config: SpherizeConfig, *, dtype: DTypeLike = np.float64
+) -> Profiles:
     """Sphere profiles, and round them as configured.
 
     Parameters
@@ -149,7 +152,7 @@ def sphere(profiles: Profiles, sphering: Sphering, config: SpherizeConfig, *, dt
     sphering
         The fit.
     config
-        Says how many digits are kept.
+        Says how many digits count.
     dtype
         Of the result; everything is computed in float64.
     """
@@ -157,9 +160,12 @@ def sphere(profiles: Profiles, sphering: Sphering, config: SpherizeConfig, *, dt
     sphered = np.empty(X.shape[::-1], dtype=dtype)
     for start in range(0, len(X), ROW_BLOCK):
         rows = slice(start, start + ROW_BLOCK)
-        values = sphering.apply(X[rows])
-        sphered[:, rows] = (values if config.digits is None else significant(values, config.digits)).T
+        sphered[:, rows] = _with_digits(sphering.apply(_with_digits(X[rows], config)), config).T
     return profiles.with_matrix(sphered.T)
+
+
+def _with_digits(X: Matrix, config: SpherizeConfig) -> Matrix:
+    return X if config.digits is None else significant(X, config.digits)
 
 
 class _Spectrum(NamedTuple):
@@ -173,13 +179,13 @@ def _spectrum(X: Float64Array, names: Sequence[str], *, center: bool) -> _Spectr
     n, p = X.shape
     # The triangle of X = QR has the singular values and right vectors of X. The eigenvectors of X'X would be found
     # as fast, but a singular value only to the square root of the precision.
-    small = scipy.linalg.qr(X, mode="r", overwrite_a=True, check_finite=False)[0][:p] if n > p else X
+    small = np.linalg.qr(X, mode="r") if n > p else X
     _, values, vectors = np.linalg.svd(small, full_matrices=False)
     rank = int((values > values[0] * max(n, p) * np.finfo(float).eps).sum())
     # Wells that are centred span one direction less than there are wells; what is left of it is rounding of the mean.
     rank = min(rank, n - center)
     if rank < min(p, n - 1):
-        raise ProfileError(_dependence(names, vectors, rank, n) if n > p else _repeated_wells(rank, n))
+        raise ProfileError(_dependent_features(names, vectors, rank, n) if n > p else _dependent_wells(rank, n))
     return _Spectrum(values[:rank], vectors[:rank])
 
 
@@ -195,19 +201,19 @@ def _whitening(spectrum: _Spectrum, n: int, epsilon: float) -> Float64Array:
     return whitening
 
 
-def _dependence(names: Sequence[str], vectors: Float64Array, rank: int, n: int) -> str:
+def _dependent_features(names: Sequence[str], vectors: Float64Array, rank: int, n: int) -> str:
     weights = np.abs(vectors[rank:]).max(axis=0)
-    order = np.argsort(-weights, kind="stable")
-    involved = [names[position] for position in order[: int((weights > 0.01).sum())]]
+    falling = np.argsort(-weights, kind="stable")
+    involved = [names[position] for position in falling.tolist() if weights[position] > 0.01]
     return (
         f"the {len(names):,} features depend linearly on each other among the {n:,} reference wells (rank {rank:,}): "
         f"above all {listed(involved)}"
     )
 
 
-def _repeated_wells(rank: int, n: int) -> str:
-    return f"the {n:,} reference wells are not all different from each other: their profiles have rank {rank:,}"
+def _dependent_wells(rank: int, n: int) -> str:
+    return f"the profiles of {n:,} reference wells depend linearly on each other, as repeated ones do: rank {rank:,}"
 
 
 def _named(names: Sequence[str], chosen: BoolArray) -> str:
-    return listed([names[position] for position in np.flatnonzero(chosen)])
+    return listed([names[position] for position in np.flatnonzero(chosen).tolist()])
