@@ -71,12 +71,15 @@ def characters_in(inches: float) -> int:
     return max(int(inches / _SMALL_CHARACTER), 1)
 
 
-def to_png(figure: Figure) -> bytes:
-    """Render as PNG in 64 colours, a third of the bytes of full colour; equal figures give equal bytes."""
+def to_png(figure: Figure, *, colours: int = 64) -> bytes:
+    """Render as PNG in 64 colours, a third of the bytes of full colour; equal figures give equal bytes.
+
+    A figure with a continuous scale of colours needs up to 256.
+    """
     _settle(figure)
     rendered, buffer = io.BytesIO(), io.BytesIO()
-    figure.savefig(rendered, format="png", dpi=_DPI)
-    Image.open(rendered).convert("RGB").quantize(64).save(buffer, format="png", optimize=True)
+    figure.savefig(rendered, format="png", dpi=_DPI, pil_kwargs={"compress_level": 0})
+    Image.open(rendered).convert("RGB").quantize(colours).save(buffer, format="png", optimize=True)
     return buffer.getvalue()
 
 

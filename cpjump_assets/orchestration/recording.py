@@ -105,6 +105,7 @@ def map_plates(
     *,
     source: Callable[[str], PlateInput],
     make: Callable[[str], Made],
+    schema: "TableSchema | None" = None,
 ) -> dg.MaterializeResult:
     """Make the table of every plate of the run, and record each as soon as it is stored.
 
@@ -118,6 +119,8 @@ def map_plates(
         Tells what the plate's table is made from.
     make
         Computes the plate's table; called in a thread.
+    schema
+        What the table of each plate keeps to; one that breaks it fails its plate, and the former table stays.
 
     Raises
     ------
@@ -134,6 +137,8 @@ def map_plates(
         if stored is not None and _is_current(stored, wanted.provenance, recorded.get(plate)):
             return wanted, stored, None
         made = make(plate)
+        if schema is not None:
+            schema.check(made.content, str(key))
         return wanted, made.write(store, key, wanted.provenance), made.metadata
 
     failures: dict[str, CpjumpError] = {}
@@ -153,7 +158,8 @@ def map_plates(
             # A run that somebody launched for these plates must show each; a refresh shows what it made.
             if recorded.get(plate) != stored.digest or metadata is not None or REFRESH_TAG not in context.run.tags:
                 lineage = _lineage_tags(wanted.upstream, plate, pointers)
-                context.log_event(_plate_event(asset, plate, stored, lineage, metadata or {}))
+                shown = {**table_metadata(stored, schema), **(metadata or {})}
+                context.log_event(_plate_event(asset, plate, stored, lineage, shown))
     finally:
         # On an interrupt the plates that have not begun are given up.
         pool.shutdown(cancel_futures=True)
@@ -204,7 +210,7 @@ def _lineage_tags(upstream: Mapping[str, str], plate: str, pointers: _EventPoint
 
 
 def _plate_event(
-    asset: StoredAsset, plate: str, stored: "StoredTable", lineage: Mapping[str, str], metadata: Mapping[str, Any]
+    asset: StoredAsset, plate: str, stored: "StoredTable", lineage: Mapping[str, str], shown: Mapping[str, Any]
 ) -> dg.AssetMaterialization:
     tags = {
         CODE_VERSION_TAG: asset.code_version,
@@ -212,9 +218,7 @@ def _plate_event(
         DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
         **lineage,
     }
-    return dg.AssetMaterialization(
-        asset_key=asset.asset_key, partition=plate, metadata={**table_metadata(stored), **metadata}, tags=tags
-    )
+    return dg.AssetMaterialization(asset_key=asset.asset_key, partition=plate, metadata=shown, tags=tags)
 
 
 def recorded_versions(instance: dg.DagsterInstance, asset: StoredAsset, partitions: list[str]) -> dict[str, str]:

@@ -135,9 +135,13 @@ def medians_between(correlations: Floats, left: Groups, right: Groups, pairs: In
     ndarray, shape (n_pairs,)
     """
     medians = np.empty(len(pairs))
-    sizes = np.column_stack([left.sizes[pairs[:, 0]], right.sizes[pairs[:, 1]]])
-    for n_rows, n_columns in np.unique(sizes, axis=0):
-        of_size = np.flatnonzero((sizes == (n_rows, n_columns)).all(axis=1))
+    n_sizes = right.sizes.max(initial=0) + 1
+    sizes = (
+        left.sizes[pairs[:, 0]] * n_sizes + right.sizes[pairs[:, 1]]
+    )  # one number a pair: rows of two sort 9 x slower
+    for size in np.unique(sizes):
+        of_size = np.flatnonzero(sizes == size)
+        n_rows, n_columns = divmod(int(size), int(n_sizes))
         rows = left.members(pairs[of_size, 0], n_rows)
         columns = right.members(pairs[of_size, 1], n_columns)
         blocks = correlations[rows[:, :, np.newaxis], columns[:, np.newaxis, :]]

@@ -39,11 +39,14 @@ def test_every_column_without_the_prefix_is_a_feature() -> None:
     [
         (["float32", "float32"], "float32"),
         (["float32", "float64"], "float64"),
+        (["int16", "float32"], "float32"),
         (["int64", "float32"], "float64"),
+        (["int64", "int64"], "float64"),
+        (["Float32", "float32"], "float64"),
         (["Int64", "float64"], "float64"),
     ],
 )
-def test_the_matrix_keeps_single_precision_only_where_every_feature_has_it(dtypes: list[str], expected: str) -> None:
+def test_the_matrix_is_single_precision_where_the_features_have_it_in_common(dtypes: list[str], expected: str) -> None:
     frame = pd.DataFrame({f"Cells_{i}": pd.Series([1, 2], dtype=dtype) for i, dtype in enumerate(dtypes)})
     profiles = Profiles.from_frame(frame)
     assert profiles.matrix.dtype == expected
@@ -62,9 +65,17 @@ def test_a_feature_that_is_text_is_refused_with_plate_well_and_value() -> None:
         Profiles.from_frame(frame)
 
 
-def test_truth_values_are_no_numbers() -> None:
+@pytest.mark.parametrize("beside", [{}, {"Cells_B": [1.5, 2.5]}, {"Cells_B": [1, 2]}])
+def test_truth_values_are_no_numbers(beside: dict[str, list[float]]) -> None:
     with pytest.raises(ProfileError, match="Cells_A does not hold numbers but bool"):
-        Profiles.from_frame(pd.DataFrame({"Cells_A": [True, False]}))
+        Profiles.from_frame(pd.DataFrame({"Cells_A": [True, False], **beside}))
+
+
+def test_a_matrix_goes_into_a_frame_and_comes_back_without_being_copied() -> None:
+    profiles = plate_of(["Cells_A", "Cells_B"])
+    again = Profiles.from_frame(profiles.to_frame())
+    assert np.shares_memory(again.matrix, profiles.matrix)
+    np.testing.assert_array_equal(again.matrix, profiles.matrix)
 
 
 def test_profiles_without_features_are_refused() -> None:

@@ -1,5 +1,7 @@
 """Normalization of a plate: the published formula, and what guards it."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +18,9 @@ from cpjump_assets.science.normalize import (
     NormalizeConfig,
     mad_robustize,
     normalize_plate,
+    robust_scale,
 )
+from cpjump_assets.science.rounding import significant
 
 N_WELLS = 48
 
@@ -110,8 +114,6 @@ def test_the_report_says_what_was_seen(awkward: Profiles) -> None:
     values = negcon[np.isfinite(negcon[:, 0]), 0]
     assert report.loc["Cells_F0", "median"] == pytest.approx(np.median(values))
     assert report.loc["Cells_F0", "mad"] == pytest.approx(1.4826 * np.median(np.abs(values - np.median(values))))
-    assert report.loc["Cells_F0", "max_abs"] == np.nanmax(np.abs(result.profiles.matrix[:, 0]))
-    assert report["max_abs"].isna().tolist() == (~report["usable"]).tolist()
     assert np.isnan(result.profiles.matrix[[1, 6], 0]).all()
     assert not np.isinf(result.profiles.matrix).any()
 
@@ -149,11 +151,137 @@ def test_reference_wells_have_median_0_and_scaled_mad_1_in_any_row_order(X, conf
     pd.testing.assert_frame_equal(shuffled.report, result.report)
 
 
-def test_scale_and_offset_of_a_plate_leave_no_trace() -> None:
+@settings(max_examples=60, deadline=None)
+@given(plates, st.sampled_from([NEGCON_2024, WHOLE_PLATE_2024]), st.data())
+def test_scale_and_offset_of_each_feature_leave_no_trace(X, config, data) -> None:
+    X = np.hstack([X, np.arange(len(X))[:, None] ** 2.0])
+    # Powers of two and sixteenths: exact, so that a feature without spread stays one.
+    factors = data.draw(hnp.arrays(np.float64, X.shape[1], elements=st.integers(-4, 9).map(lambda k: 2.0**k)))
+    offsets = data.draw(hnp.arrays(np.float64, X.shape[1], elements=st.integers(-999, 999).map(lambda k: k / 16)))
+    one, other = (normalize_plate(plate_of(values), config) for values in (X, X * factors + offsets))
+    np.testing.assert_allclose(one.profiles.matrix, other.profiles.matrix, rtol=1e-9, atol=1e-12)
+    assert one.report["usable"].tolist() == other.report["usable"].tolist()
+    mirrored = normalize_plate(plate_of(-X), config).profiles.matrix
+    np.testing.assert_array_equal(mirrored, -one.profiles.matrix)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    hnp.arrays(
+        np.float64,
+        st.tuples(st.integers(1, 12), st.integers(1, 5)),
+        elements=st.one_of(st.just(np.nan), st.integers(-6, 6).map(float), st.floats(-1e6, 1e6)),
+    )
+)
+def test_median_and_mad_are_those_of_their_definition(X: np.ndarray) -> None:
+    found = robust_scale(X, np.ones(len(X), dtype=bool))
+    for values, median, mad, n in zip(X.T, *found, strict=True):
+        present = values[~np.isnan(values)]
+        assert n == present.size
+        if not n:
+            assert np.isnan(median)
+            assert np.isnan(mad)
+            continue
+        assert median == np.median(present)
+        assert mad == 1.4826 * np.median(np.abs(present - median))
+
+
+def features_of_all_kinds(rng: np.random.Generator) -> np.ndarray:
+    """Draw 700 features, more than are normalized at a time: seven kinds in turn."""
+    X = rng.normal(50, 7, size=(N_WELLS, 700)) * 10.0 ** rng.integers(-4, 5, 700)
+    _, gappy, infinite, constant, two_valued, zero_mad, missing = (np.arange(kind, 700, 7) for kind in range(7))
+    for feature in gappy:
+        X[rng.choice(N_WELLS, 5, replace=False), feature] = np.nan
+    for feature in infinite:
+        X[rng.choice(N_WELLS, 3, replace=False), feature] = [np.inf, -np.inf, np.nan]
+    X[:, constant] = X[0, constant]
+    X[:, two_valued] = np.where(np.arange(N_WELLS)[:, None] // 6 % 2 == 0, 3.5, -1.0)  # half of the controls each
+    X[: N_WELLS - 10, zero_mad] = 0.25
+    X[:, missing] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("reference", ["negcon", "whole_plate"])
+def test_every_kind_of_feature_wherever_it_stands(reference: str, order: str) -> None:
+    X = np.array(features_of_all_kinds(np.random.default_rng(1)), order=order)
+    result = normalize_plate(plate_of(X), NormalizeConfig(reference))
+    report, Z = result.report, result.profiles.matrix
+    wells = np.arange(N_WELLS) % 6 == 0 if reference == "negcon" else np.ones(N_WELLS, dtype=bool)
+    expected = np.where(np.isinf(X), np.nan, X)
+    usable = np.tile([True, True, True, False, True, False, False], 100)
+    assert report["usable"].tolist() == usable.tolist()
+    assert report["zero_mad"].tolist() == np.tile([False, False, False, True, False, True, False], 100).tolist()
+    assert report["n_nan"].tolist() == np.isnan(X).sum(axis=0).tolist()
+    assert report["n_inf"].tolist() == np.isinf(X).sum(axis=0).tolist()
+    np.testing.assert_array_equal(Z[:, usable], mad_robustize(expected, wells, epsilon=0.0)[:, usable])
+    assert np.isnan(Z[:, ~usable]).all()
+    # The two values lie symmetrically about their median.
+    np.testing.assert_allclose(np.abs(Z[:, 4::7]), 1 / 1.4826, rtol=1e-12)
+
+
+def published(frame: pd.DataFrame, features: list[str], folder: Path, config: NormalizeConfig) -> np.ndarray:
+    """Take a plate through the published pipeline: text of five digits, pycytominer, text of five digits."""
+    samples = "all" if config.reference == "whole_plate" else "Metadata_control_type == 'negcon'"
+    frame.to_csv(folder / "annotated.csv", index=False, float_format="%.5g")
+    normalized = pycytominer_normalize(
+        pd.read_csv(folder / "annotated.csv"),
+        features=features,
+        method="mad_robustize",
+        samples=samples,
+        mad_robustize_epsilon=config.epsilon,
+    )
+    normalized.to_csv(folder / "normalized.csv", index=False, float_format="%.5g")
+    return pd.read_csv(folder / "normalized.csv")[features].to_numpy()
+
+
+@pytest.mark.parametrize("reference", ["negcon", "whole_plate"])
+@pytest.mark.parametrize("epsilon", [0.0, 1e-18])
+def test_with_five_digits_a_plate_is_that_of_the_published_pipeline(
+    tmp_path: Path, reference: str, epsilon: float
+) -> None:
+    rng = np.random.default_rng(11)
+    # From areas to textures, some features far from zero for their spread: there float32 alone shows.
+    X = (rng.normal(size=(N_WELLS, 400)) + rng.choice([0, 3, 400], 400)) * 10.0 ** rng.integers(-6, 7, 400)
+    X[rng.random(X.shape) < 0.01] = np.nan
+    profiles = plate_of(X)
+    config = NormalizeConfig(reference, epsilon=epsilon, digits=5)
+    theirs = published(profiles.to_frame(), list(profiles.features), tmp_path, config)
+    pulled = pd.read_csv(tmp_path / "annotated.csv")[list(profiles.features)].to_numpy(dtype=np.float32)
+    ours = normalize_plate(profiles.with_matrix(pulled), config, dtype="float32")
+    usable = ours.report["usable"].to_numpy()
+    assert usable.sum() > 350
+    np.testing.assert_array_equal(ours.profiles.matrix[:, usable], theirs[:, usable].astype(np.float32))
+    double = normalize_plate(profiles.with_matrix(pulled), config).profiles.matrix
+    np.testing.assert_array_equal(double[:, usable], theirs[:, usable])
+    # Without the restored input, or without rounding the result, it would differ.
+    plain = normalize_plate(profiles.with_matrix(pulled), NormalizeConfig(reference, epsilon=epsilon))
+    rounded = significant(plain.profiles.matrix, 5)
+    assert (rounded[:, usable] != theirs[:, usable]).mean() > 0.1
+
+
+def test_a_plate_with_missing_wells_is_normalized_to_those_it_has() -> None:
     X = np.random.default_rng(5).normal(size=(N_WELLS, 6))
-    one = normalize_plate(plate_of(X), NEGCON_2024).profiles.matrix
-    other = normalize_plate(plate_of(X * 37.0 - 12.0), NEGCON_2024).profiles.matrix
-    np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+    whole = plate_of(X)
+    held = np.flatnonzero(np.arange(N_WELLS) % 7 != 6)  # one control of eight is missing
+    part = Profiles(whole.metadata.iloc[held].reset_index(drop=True), X[held], whole.features)
+    theirs = pycytominer_normalize(
+        part.to_frame(),
+        method="mad_robustize",
+        samples="Metadata_control_type == 'negcon'",
+        mad_robustize_epsilon=0.0,
+    )
+    ours = normalize_plate(part, NEGCON_2024)
+    assert ours.report["n_reference"].unique().tolist() == [7]
+    np.testing.assert_allclose(ours.profiles.matrix, theirs[list(whole.features)].to_numpy(), rtol=1e-13)
+    assert not np.allclose(ours.profiles.matrix, normalize_plate(whole, NEGCON_2024).profiles.matrix[held])
+
+
+def test_a_column_that_is_neither_metadata_nor_a_number_is_refused() -> None:
+    frame = plate_of(np.random.default_rng(5).normal(size=(N_WELLS, 2))).to_frame()
+    frame["Comment"] = pd.Series(["checked"] * N_WELLS)
+    with pytest.raises(ProfileError, match=r"feature Comment .* plate b\.BR1, well A01 has 'checked'"):
+        normalize_plate(Profiles.from_frame(frame), NEGCON_2024)
 
 
 def test_the_stored_type_is_the_callers_choice_and_the_input_stays() -> None:
