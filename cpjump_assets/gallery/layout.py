@@ -5,14 +5,30 @@ here: what the gallery really holds (``listing``), requests of any kind.
 """
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from cpjump_assets.science.errors import GalleryError, SettingsError
+from cpjump_assets.science.levels import Level
 from cpjump_assets.science.plates import PlateKey
 
 SIMULATED_MARKER = "SIMULATED.txt"
 """Name of the object below the root that says that a gallery is simulated; the real one has none."""
+
+LEVEL_SUFFIXES: Mapping[Level, str] = MappingProxyType(
+    {
+        "aggregated": "",
+        "annotated": "_augmented",
+        "normalized": "_normalized_negcon",
+        "normalized_whole_plate": "_normalized",
+        "plate_selected": "_normalized_feature_select_negcon_plate",
+        "selected": "_normalized_feature_select_negcon_batch",
+        "spherized": "_spherized",
+    }
+)
+"""What stands behind the barcode in the name of a plate's profile object, by level."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +86,23 @@ class GalleryRoot:
 
     def profile_key(self, plate: PlateKey) -> str:
         """Give the key of the one object with the aggregated, unnormalized profiles of a plate."""
-        return f"{self.profiles_prefix(plate)}{plate.barcode}.csv.gz"
+        return self.level_key(plate, "aggregated")
+
+    def level_key(self, plate: PlateKey, level: Level) -> str:
+        """Give the key of the object with the profiles of a plate at one level."""
+        return f"{self.profiles_prefix(plate)}{plate.barcode}{LEVEL_SUFFIXES[level]}.csv.gz"
 
     def load_data_prefix(self, plate: PlateKey) -> str:
         """Give the prefix of the image sets of a plate (``load_data.csv``, with and without illumination functions)."""
         return self.key("workspace", "load_data_csv", plate.batch, plate.barcode) + "/"
+
+    def backends_prefix(self, batch: str) -> str:
+        """Give the prefix of the single-cell backends of a batch, one folder per plate."""
+        return self.key("workspace", "backend", batch) + "/"
+
+    def backend_key(self, plate: PlateKey) -> str:
+        """Give the key of the SQLite file with the single cells of a plate."""
+        return f"{self.backends_prefix(plate.batch)}{plate.barcode}/{plate.barcode}.sqlite"
 
     def platemaps_prefix(self, batch: str) -> str:
         """Give the prefix of the plate maps of a batch."""
