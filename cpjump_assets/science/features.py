@@ -88,22 +88,23 @@ class Profiles:
     def from_frame(cls, frame: pd.DataFrame) -> "Profiles":
         """Split a frame of ``Metadata_`` and feature columns.
 
-        The matrix is float32 where every feature column is, else float64.
+        The matrix is float32 where the feature columns have that in common, else float64. A frame whose features lie in
+        one block, as ``to_frame`` gives it, is not copied.
 
         Raises
         ------
         ProfileError
             If there is no feature, a feature appears twice, or a feature column holds something else than numbers.
         """
-        names = frame.columns.tolist()
-        is_value = np.fromiter(map(is_feature, names), dtype=bool, count=len(names))
-        features = tuple(name for name in names if is_feature(name))
-        values = frame.loc[:, is_value]
+        is_metadata = frame.columns.str.startswith(METADATA_PREFIX)
+        values = frame.loc[:, ~is_metadata]
+        features = tuple(values.columns.tolist())
         _refuse_repeated(features)
-        _refuse_text(values, frame)
-        single = set(values.dtypes.to_numpy()) == {np.dtype(np.float32)}
-        matrix = values.to_numpy(dtype=np.float32 if single else np.float64, na_value=np.nan)
-        return cls(frame.loc[:, ~is_value].reset_index(drop=True), matrix, features)
+        matrix = values.to_numpy()
+        if matrix.dtype not in (np.float32, np.float64):
+            _refuse_text(values, frame)
+            matrix = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return cls(frame.loc[:, is_metadata].reset_index(drop=True), matrix, features)
 
     def to_frame(self) -> pd.DataFrame:
         """Join metadata and features, the metadata first."""
@@ -120,6 +121,10 @@ class Profiles:
         names = tuple(self.features[position] for position in positions)
         return replace(self, matrix=self.matrix.T[positions].T, features=names)
 
+    def values(self, start: int = 0, stop: int | None = None) -> Matrix:
+        """Give the features from position ``start`` to before ``stop``, see ``plate_values.PlateValues``."""
+        return self.matrix[:, start:stop]
+
     def plate(self) -> str:
         """Give the label of the one plate that these profiles are of.
 
@@ -128,7 +133,7 @@ class Profiles:
         ProfileError
             If they are of several plates, or of none.
         """
-        plates = sorted(set(plate_labels(self.metadata)))
+        plates = sorted(plate_labels(self.metadata).unique().tolist())
         if len(plates) != 1:
             raise ProfileError(
                 f"profiles of one plate were expected, found {len(plates)}: {listed(plates) or 'no well'}"

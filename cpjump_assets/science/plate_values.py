@@ -7,6 +7,7 @@ here: how a plate lies on disk (``storage``), what is computed over the plates (
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from cpjump_assets.science.features import BoolArray, Matrix
@@ -54,4 +55,4 @@ class SomeWells:
 
     def values(self, start: int = 0, stop: int | None = None) -> Matrix:
         """Give some features of the wells that are seen, feature-major."""
-        return self.plate.values(start, stop).T[:, self.taken].T
+        return np.compress(self.taken, self.plate.values(start, stop).T, axis=1).T

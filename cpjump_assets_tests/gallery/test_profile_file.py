@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cpjump_assets.gallery.profile_file import read_profile_csv
 from cpjump_assets.science.errors import BadTableError
+from cpjump_assets.science.features import Profiles
 from cpjump_assets.science.plates import PlateKey
 from cpjump_assets.science.positions import POSITIONS
 
@@ -47,27 +48,75 @@ def _refused(path: Path) -> str:
     return message.removeprefix(f"{NAME}: ")
 
 
-def test_metadata_stay_text_and_features_become_float32(file):
-    frame = read_profile_csv(file(_text()), PLATE)
-    assert list(frame.columns) == HEADER.split(",")
-    assert frame["Metadata_Object_Count"].tolist() == ["0123", "NA", "7"]
-    assert [str(dtype) for dtype in frame.dtypes] == ["str", "str", "str", "float32", "float32"]
-    np.testing.assert_array_equal(frame["Cells_AreaShape_Area"], np.float32([1024.5, np.nan, np.nan]))
-    np.testing.assert_array_equal(frame["Nuclei_Texture_Contrast_DNA"], np.float32([-0.5, 1e-05, 3.1416e10]))
+def _assert_same(found: Profiles, expected: Profiles) -> None:
+    pd.testing.assert_frame_equal(found.metadata, expected.metadata)
+    np.testing.assert_array_equal(found.matrix, expected.matrix)
+    assert found.features == expected.features
+
+
+def test_metadata_stay_text_and_features_become_a_matrix_of_float32(file):
+    profiles = read_profile_csv(file(_text()), PLATE)
+    metadata, matrix = profiles.metadata, profiles.matrix
+    assert [*metadata.columns, *profiles.features] == HEADER.split(",")
+    assert metadata["Metadata_Object_Count"].tolist() == ["0123", "NA", "7"]
+    assert [str(dtype) for dtype in metadata.dtypes] == ["str", "str", "str"]
+    assert metadata.index.tolist() == [0, 1, 2]
+    assert matrix.dtype == np.float32
+    assert matrix.flags.f_contiguous
+    np.testing.assert_array_equal(matrix, np.float32([[1024.5, -0.5], [np.nan, 1e-05], [np.nan, 3.1416e10]]))
 
 
 def test_rows_come_in_the_order_of_wells(file):
-    frame = read_profile_csv(file(_text(rows=ROWS[::-1])), PLATE)
-    assert frame["Metadata_Well"].tolist() == ["A01", "A02", "B01"]
-    pd.testing.assert_frame_equal(frame, read_profile_csv(file(_text()), PLATE))
+    profiles = read_profile_csv(file(_text(rows=ROWS[::-1])), PLATE)
+    assert profiles.metadata["Metadata_Well"].tolist() == ["A01", "A02", "B01"]
+    _assert_same(profiles, read_profile_csv(file(_text()), PLATE))
 
 
 @pytest.mark.parametrize(
-    "change", [lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n"), lambda text: text + "\n\n"]
+    "change",
+    [
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text + "\n\n",
+        lambda text: text.replace("\n", "\n\n"),
+        lambda text: text[:-1],
+        lambda text: text.replace("A01", '"A01"'),
+        lambda text: text.replace("1024.5", '"1024.5"'),
+        lambda text: text.replace("Cells_AreaShape_Area", '"Cells_AreaShape_Area"'),
+    ],
 )
-def test_marks_line_ends_and_empty_lines_make_no_difference(file, change):
+def test_marks_line_ends_empty_lines_and_quotes_make_no_difference(file, change):
     expected = read_profile_csv(file(_text()), PLATE)
-    pd.testing.assert_frame_equal(read_profile_csv(file(change(_text())), PLATE), expected)
+    _assert_same(read_profile_csv(file(change(_text())), PLATE), expected)
+
+
+def test_texts_may_hold_commas_and_line_ends_and_stand_anywhere(file):
+    header = 'Cells_A,Metadata_Plate,"Metadata_a, b",Cells_B,Metadata_Well'
+    rows = ['1,BR00116991,"b,""c""\nd",2,A02', ",BR00116991,é,4,A01"]
+    profiles = read_profile_csv(file(_text(header=header, rows=rows)), PLATE)
+    assert profiles.metadata["Metadata_a, b"].tolist() == ["é", 'b,"c"\nd']
+    assert profiles.features == ("Cells_A", "Cells_B")
+    np.testing.assert_array_equal(profiles.matrix, np.float32([[np.nan, 4], [1, 2]]))
+
+
+cells = st.sampled_from(["", "nan", "NA", "0", "-0", "1.5", "-2.25e-07", "12345"])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(1, 6).flatmap(lambda p: st.lists(st.lists(cells, min_size=p, max_size=p), min_size=1, max_size=5)),
+    st.booleans(),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_whatever_is_missing_where_pandas_reads_the_same(file, rows, quoted, end):
+    features = [f"Cells_{number}" for number in range(len(rows[0]))]
+    header = ["Metadata_Plate", "Metadata_Well", *features]
+    lines = [[PLATE.barcode, f'"A{well:02d}"' if quoted else f"A{well:02d}", *row] for well, row in enumerate(rows, 1)]
+    text = end.join(",".join(line) for line in [header, *lines]) + end
+    found = read_profile_csv(file(text), PLATE)
+    expected = pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(features, np.float32), na_values=["", "nan", "NA"])
+    np.testing.assert_array_equal(found.matrix, expected[features].to_numpy())
+    np.testing.assert_array_equal(np.signbit(found.matrix), np.signbit(expected[features].to_numpy()))
 
 
 @settings(max_examples=200)
@@ -87,8 +136,9 @@ def test_a_whole_plate_equals_what_pandas_reads(file):
     text = frame.to_csv(index=False, float_format="%.5g")
     read = read_profile_csv(file(text), PLATE)
     oracle = pd.read_csv(io.StringIO(text))
-    np.testing.assert_array_equal(read[features].to_numpy(), oracle[features].to_numpy().astype(np.float32))
-    assert read["Metadata_Well"].tolist() == oracle["Metadata_Well"].tolist()
+    np.testing.assert_array_equal(read.matrix, oracle[features].to_numpy().astype(np.float32))
+    assert read.features == tuple(features)
+    assert read.metadata["Metadata_Well"].tolist() == oracle["Metadata_Well"].tolist()
 
 
 def test_an_empty_file(file):
@@ -113,6 +163,30 @@ def test_a_truncated_gzip_file(file):
     assert _refused(path) == f"the gzip file is truncated: it ends after {path.stat().st_size:,} bytes"
 
 
+@pytest.mark.parametrize("kept", [2, 9, 10, 11, 60, -8, -1])
+def test_a_gzip_file_that_ends_anywhere_before_its_end_is_truncated(file, kept):
+    path = file(_text())
+    path.write_bytes(path.read_bytes()[:kept])
+    assert "the gzip file is truncated: it ends after" in _refused(path)
+
+
+def test_a_corrupt_gzip_file(file):
+    path = file(_text())
+    good = path.read_bytes()
+    path.write_bytes(good[:10] + b"\xff" * 20 + good[30:])
+    assert _refused(path).startswith("the gzip file is corrupt: ")
+    path.write_bytes(good[:-6] + b"\0\0" + good[-4:])
+    assert _refused(path).startswith("the gzip file is corrupt: ")
+
+
+def test_a_gzip_file_in_several_members_is_read_to_its_end(file):
+    path = file(_text())
+    expected = read_profile_csv(path, PLATE)
+    half = len(_text()) // 2
+    path.write_bytes(gzip.compress(_text()[:half].encode()) + gzip.compress(_text()[half:].encode()))
+    _assert_same(read_profile_csv(path, PLATE), expected)
+
+
 def test_every_flipped_byte_of_a_gzip_file_is_noticed_or_harmless(file):
     path = file(_text())
     good, expected = path.read_bytes(), read_profile_csv(path, PLATE)
@@ -120,7 +194,7 @@ def test_every_flipped_byte_of_a_gzip_file_is_noticed_or_harmless(file):
     for place in range(len(good)):
         path.write_bytes(good[:place] + bytes([good[place] ^ 0x10]) + good[place + 1 :])
         try:
-            pd.testing.assert_frame_equal(read_profile_csv(path, PLATE), expected)
+            _assert_same(read_profile_csv(path, PLATE), expected)
         except BadTableError:
             refused += 1
     assert refused > len(good) - 12  # all but bytes of the gzip header that say nothing of the content
@@ -132,6 +206,28 @@ def test_a_table_that_was_cut_before_it_was_compressed(file):
 
 def test_a_row_that_is_too_long(file):
     assert _refused(file(_text(rows=[*ROWS, "BR00116991,C01,1,2,3,4"]))) == "line 5 has 6 fields, the header has 5"
+
+
+def test_rows_too_long_and_too_short_that_make_up_for_each_other(file):
+    rows = ["BR00116991,A01,0123,1024.5,-0.5,7", "BR00116991,A02,NA,1e-05"]
+    assert _refused(file(_text(rows=rows))) == "line 2 has 6 fields, the header has 5"
+
+
+@pytest.mark.parametrize("value", ['"1\n2"', '"1\n"', '"1,2"'])
+def test_a_feature_value_that_goes_on(file, value):
+    said = _refused(file(_text().replace("1024.5", value)))
+    assert said in {
+        f"feature Cells_AreaShape_Area of well A01 must be a number, found {value[1:-1]!r}",
+        "a feature value holds the end of a line",
+    }
+
+
+def test_what_is_no_table_at_all(file):
+    assert _refused(file("x" * 200_000)) == (
+        "expected a header of column names: field larger than field limit (131072)"
+    )
+    endless = _text().replace(",NA,", ',"' + "x" * 200_000)
+    assert _refused(file(endless)) == "expected a CSV: field larger than field limit (131072)"
 
 
 @pytest.mark.parametrize("column", ["Metadata_Plate", "Metadata_Well"])

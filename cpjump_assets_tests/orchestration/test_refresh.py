@@ -14,8 +14,8 @@ from cpjump_assets.build import build_defs
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges
 from cpjump_assets.orchestration.refresh import PlannedRun, RefreshRequest, refresh_plan
-from cpjump_assets.science import normalize
-from cpjump_assets.science.plates import MAIN_BATCH
+from cpjump_assets.science import presets
+from cpjump_assets.science.preset_names import DEFAULT_PRESET
 from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.simulate.s3.faults import ChangedObject, FaultPlan, FaultRule, FlippedBit
 from cpjump_assets.simulate.writer import GALLERY
@@ -27,13 +27,18 @@ PLATE_ASSETS = (
     tables.NORMALIZED_PROFILES,
     tables.NORMALIZED_WHOLE_PLATE,
     tables.PLATE_SELECTED_PROFILES,
+    tables.WELL_QUALITY,
+    tables.PROFILE_REPRODUCTION,
 )
+OF_THE_PLATE_ALONE = PLATE_ASSETS[:-1]
+"""The last one compares what was selected over the batch as well, so that it depends on every plate."""
 BATCH_ASSETS = (
     tables.EXPERIMENT_METADATA,
     tables.PERTURBATIONS,
     tables.WELLS,
     tables.FEATURE_SELECTION,
     tables.SELECTED_PROFILES,
+    tables.PLATE_QUALITY,
     tables.OVERALL_CLASSES,
     tables.OVERALL_SCORES,
     tables.OVERALL_PERCENT_SCORES,
@@ -58,10 +63,11 @@ def test_the_plan_states_the_order_of_the_design() -> None:
         ("metadata", None),
         ("profiles", None),
         ("batch", None),
+        ("reproduction", None),
         *(("strategy", name) for name in STRATEGIES),
         ("comparison", None),
     ]
-    assert plan[1].plate_range == (PLATE_KEYS[0], PLATE_KEYS[50])
+    assert plan[1].plate_range == plan[3].plate_range == (PLATE_KEYS[0], PLATE_KEYS[50])
 
 
 def test_ranges_cover_the_plates_and_nothing_else() -> None:
@@ -95,9 +101,7 @@ def test_every_table_is_recorded_with_rows_columns_and_digest(refreshed_lab: Lab
         stored = refreshed_lab.store.describe(asset.key(record.partition_key))
         metadata = record.asset_materialization.metadata
         assert metadata["dagster/row_count"].value == stored.rows > 0
-        assert [column.name for column in metadata["dagster/column_schema"].value.columns][:40] == list(stored.columns)[
-            :40
-        ]
+        assert [column.name for column in metadata["dagster/column_schema"].value.columns][:40] == list(stored.columns)
         assert metadata["sha256"].value == stored.digest
 
 
@@ -154,11 +158,11 @@ def test_one_changed_plate_is_made_again_and_no_other(lab: Lab) -> None:
     _, error = lab.refresh()
     assert error is None
     after = lab.digests()
-    plates = {key for key in before if key.startswith("profiles/") and f"{MAIN_BATCH}." in key}
-    remade = {key for key in plates if before[key] != after[key]}
-    assert remade == {f"{asset.key(str(changed))}.parquet" for asset in PLATE_ASSETS}
+    places = {f"{asset.key(key)}.parquet": (asset, key) for asset in OF_THE_PLATE_ALONE for key in LAB_KEYS}
+    remade = {place for path, place in places.items() if before[path] != after[path]}
+    assert remade == {(asset, str(changed)) for asset in OF_THE_PLATE_ALONE}
     assert before["profiles/selected_profiles.parquet"] != after["profiles/selected_profiles.parquet"]
-    for asset in PLATE_ASSETS:
+    for asset in OF_THE_PLATE_ALONE:
         newest = lab.materializations(asset)[0]
         assert (newest.partition_key, len(lab.materializations(asset))) == (str(changed), len(LAB_KEYS) + 1)
 
@@ -226,7 +230,8 @@ def test_an_object_that_changes_while_it_is_pulled_is_recorded_as_what_was_pulle
 def test_another_configuration_makes_a_plate_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     key = tables.NORMALIZED_PROFILES.key(LAB_KEYS[0])
     before = lab.store.describe(key)
-    monkeypatch.setattr(normalize, "NEGCON_2024", replace(normalize.NEGCON_2024, epsilon=5.0))
+    changed = replace(presets.PRESETS[DEFAULT_PRESET], epsilon=5.0)
+    monkeypatch.setattr(presets, "PRESETS", {DEFAULT_PRESET: changed})
     assert lab.run("profiles", plates=LAB_KEYS[:1]).success
     after = lab.store.describe(key)
     assert after.provenance.inputs != before.provenance.inputs
@@ -277,7 +282,7 @@ def test_the_refresh_job_of_the_ui_runs_the_same_plan(lab: Lab) -> None:
     assert all(run.is_success for run in runs)
 
 
-def test_a_failed_run_ends_the_refresh_unless_it_is_a_strategy() -> None:
+def test_a_failed_run_ends_the_refresh_unless_it_is_a_strategy_or_compares_profiles() -> None:
     plan = refresh_plan(PLATE_KEYS[:2])
-    assert [run.job for run in plan if not run.required] == ["strategy"] * 3
+    assert [run.job for run in plan if not run.required] == ["reproduction", *["strategy"] * 3]
     assert PlannedRun("x", "x").tags == {}

@@ -13,8 +13,6 @@ from pycytominer import normalize as pycytominer_normalize
 from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.features import Profiles, stack
 from cpjump_assets.science.normalize import (
-    NEGCON_2024,
-    WHOLE_PLATE_2024,
     NormalizeConfig,
     mad_robustize,
     normalize_plate,
@@ -23,6 +21,7 @@ from cpjump_assets.science.normalize import (
 from cpjump_assets.science.rounding import significant
 
 N_WELLS = 48
+NEGCON, WHOLE_PLATE = NormalizeConfig("negcon"), NormalizeConfig("whole_plate")
 
 
 def plate_of(matrix: np.ndarray, *, negcon: np.ndarray | None = None, plate: str = "BR1") -> Profiles:
@@ -80,7 +79,7 @@ def test_the_formula_gives_what_pycytominer_gives(awkward: Profiles, epsilon: fl
         assert np.nanmax(np.abs(ours[:, 4])) > 1e16
 
 
-@pytest.mark.parametrize("config", [NEGCON_2024, WHOLE_PLATE_2024, NormalizeConfig("negcon", epsilon=1e-18)])
+@pytest.mark.parametrize("config", [NEGCON, WHOLE_PLATE, NormalizeConfig("negcon", epsilon=1e-18)])
 def test_a_plate_is_pycytominers_but_for_features_without_spread(awkward: Profiles, config: NormalizeConfig) -> None:
     samples = "all" if config.reference == "whole_plate" else "Metadata_control_type == 'negcon'"
     theirs = pycytominer_normalize(
@@ -104,7 +103,7 @@ def test_a_plate_is_pycytominers_but_for_features_without_spread(awkward: Profil
 def test_the_report_says_what_was_seen(awkward: Profiles) -> None:
     X = awkward.matrix.copy()
     X[1, 0], X[6, 0], X[2, 1] = np.inf, -np.inf, np.nan
-    result = normalize_plate(awkward.with_matrix(X), NEGCON_2024)
+    result = normalize_plate(awkward.with_matrix(X), NEGCON)
     report = result.report.set_index("feature")
     negcon = X[::6]
     assert report.index.tolist() == list(awkward.features)
@@ -122,7 +121,7 @@ def test_a_mad_of_mere_rounding_is_no_spread() -> None:
     X = np.random.default_rng(3).normal(size=(N_WELLS, 3))
     X[:, 1] = 1000.0 + 1e-13 * X[:, 1]
     X[:, 2] = 1000.0 + 1e-6 * X[:, 2]
-    assert normalize_plate(plate_of(X), NEGCON_2024).report["zero_mad"].tolist() == [False, True, False]
+    assert normalize_plate(plate_of(X), NEGCON).report["zero_mad"].tolist() == [False, True, False]
 
 
 plates = hnp.arrays(
@@ -133,7 +132,7 @@ plates = hnp.arrays(
 
 
 @settings(max_examples=60, deadline=None)
-@given(plates, st.sampled_from([NEGCON_2024, WHOLE_PLATE_2024]), st.randoms(use_true_random=False))
+@given(plates, st.sampled_from([NEGCON, WHOLE_PLATE]), st.randoms(use_true_random=False))
 def test_reference_wells_have_median_0_and_scaled_mad_1_in_any_row_order(X, config, random) -> None:
     X = np.hstack([X, np.arange(len(X))[:, None] ** 2.0])  # one feature at least has a spread
     profiles = plate_of(X)
@@ -152,7 +151,7 @@ def test_reference_wells_have_median_0_and_scaled_mad_1_in_any_row_order(X, conf
 
 
 @settings(max_examples=60, deadline=None)
-@given(plates, st.sampled_from([NEGCON_2024, WHOLE_PLATE_2024]), st.data())
+@given(plates, st.sampled_from([NEGCON, WHOLE_PLATE]), st.data())
 def test_scale_and_offset_of_each_feature_leave_no_trace(X, config, data) -> None:
     X = np.hstack([X, np.arange(len(X))[:, None] ** 2.0])
     # Powers of two and sixteenths: exact, so that a feature without spread stays one.
@@ -271,24 +270,24 @@ def test_a_plate_with_missing_wells_is_normalized_to_those_it_has() -> None:
         samples="Metadata_control_type == 'negcon'",
         mad_robustize_epsilon=0.0,
     )
-    ours = normalize_plate(part, NEGCON_2024)
+    ours = normalize_plate(part, NEGCON)
     assert ours.report["n_reference"].unique().tolist() == [7]
     np.testing.assert_allclose(ours.profiles.matrix, theirs[list(whole.features)].to_numpy(), rtol=1e-13)
-    assert not np.allclose(ours.profiles.matrix, normalize_plate(whole, NEGCON_2024).profiles.matrix[held])
+    assert not np.allclose(ours.profiles.matrix, normalize_plate(whole, NEGCON).profiles.matrix[held])
 
 
 def test_a_column_that_is_neither_metadata_nor_a_number_is_refused() -> None:
     frame = plate_of(np.random.default_rng(5).normal(size=(N_WELLS, 2))).to_frame()
     frame["Comment"] = pd.Series(["checked"] * N_WELLS)
     with pytest.raises(ProfileError, match=r"feature Comment .* plate b\.BR1, well A01 has 'checked'"):
-        normalize_plate(Profiles.from_frame(frame), NEGCON_2024)
+        normalize_plate(Profiles.from_frame(frame), NEGCON)
 
 
 def test_the_stored_type_is_the_callers_choice_and_the_input_stays() -> None:
     X = np.random.default_rng(5).normal(size=(N_WELLS, 6))
     profiles = plate_of(X.copy())
     single, double = (
-        normalize_plate(profiles, NEGCON_2024, dtype=dtype).profiles.matrix for dtype in ("float32", "float64")
+        normalize_plate(profiles, NEGCON, dtype=dtype).profiles.matrix for dtype in ("float32", "float64")
     )
     assert (single.dtype, double.dtype) == (np.float32, np.float64)
     np.testing.assert_array_equal(single, double.astype("float32"))
@@ -300,24 +299,24 @@ def test_a_plate_without_enough_negative_controls_is_refused_by_name(n_controls:
     X = np.random.default_rng(5).normal(size=(N_WELLS, 4))
     profiles = plate_of(X, negcon=np.arange(N_WELLS) < n_controls)
     if not refused:
-        assert normalize_plate(profiles, NEGCON_2024).report["usable"].all()
+        assert normalize_plate(profiles, NEGCON).report["usable"].all()
         return
     with pytest.raises(
         ProfileError, match=rf"plate b\.BR1 .* has {n_controls} negative controls, at least 2 are needed"
     ):
-        normalize_plate(profiles, NEGCON_2024)
+        normalize_plate(profiles, NEGCON)
 
 
 def test_what_is_no_annotated_plate_is_refused() -> None:
     X = np.random.default_rng(5).normal(size=(N_WELLS, 4))
     bare = Profiles(plate_of(X).metadata.drop(columns="Metadata_control_type"), X, plate_of(X).features)
     with pytest.raises(ProfileError, match=r"b\.BR1 is not annotated"):
-        normalize_plate(bare, NEGCON_2024)
-    assert normalize_plate(bare, WHOLE_PLATE_2024).report["usable"].all()
+        normalize_plate(bare, NEGCON)
+    assert normalize_plate(bare, WHOLE_PLATE).report["usable"].all()
     with pytest.raises(ProfileError, match="one plate"):
-        normalize_plate(stack([plate_of(X), plate_of(X, plate="BR2")]), NEGCON_2024)
+        normalize_plate(stack([plate_of(X), plate_of(X, plate="BR2")]), NEGCON)
 
 
 def test_a_plate_without_any_spread_is_refused() -> None:
     with pytest.raises(ProfileError, match=r"plate b\.BR1 .* no feature differs between its 8 reference wells"):
-        normalize_plate(plate_of(np.ones((N_WELLS, 3))), NEGCON_2024)
+        normalize_plate(plate_of(np.ones((N_WELLS, 3))), NEGCON)

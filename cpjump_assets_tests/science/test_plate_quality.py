@@ -9,7 +9,7 @@ import pytest
 
 from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.features import Profiles, stack
-from cpjump_assets.science.normalize import NEGCON_2024, normalize_plate
+from cpjump_assets.science.normalize import NormalizeConfig, normalize_plate
 from cpjump_assets.science.plate_quality import (
     ALL_WELLS,
     NEGATIVE_CONTROLS,
@@ -42,11 +42,14 @@ def _simulated(design, config, *, n_features=150):
     truth = plant(design, Size("some", n_features, plates), 0, config)
     model = ProfileModel.of(truth, 0, config)
     annotated, normalized = {}, {}
+    to_controls = NormalizeConfig("negcon")
     for plate in plates:
         wells = design.wells_of(plate)
         X = model.values(wells).astype(np.float32)
         annotated[plate.barcode] = Profiles(wells, np.asfortranarray(X), tuple(truth.features["feature"]))
-        normalized[plate.barcode] = normalize_plate(annotated[plate.barcode], NEGCON_2024, dtype="float32").profiles
+        normalized[plate.barcode] = normalize_plate(
+            annotated[plate.barcode], NormalizeConfig("negcon"), dtype="float32"
+        ).profiles
     return SimpleNamespace(annotated=annotated, normalized=normalized, truth=truth)
 
 
@@ -179,7 +182,7 @@ def test_missing_and_infinite_values_are_counted_before_normalization(planted):
     X[of_controls, varying[3]] = np.nan
     changed = annotated.with_matrix(X)
     before = measure_plate(annotated, planted.normalized[code]).row
-    after = measure_plate(changed, normalize_plate(changed, NEGCON_2024).profiles).row
+    after = measure_plate(changed, normalize_plate(changed, NormalizeConfig("negcon")).profiles).row
     differences = {name: after[name] - before[name] for name in before if "features" in name or "infinite" in name}
     assert differences["missing_features"] == 1
     assert differences["infinite_values"] == 3

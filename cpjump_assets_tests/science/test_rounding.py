@@ -55,13 +55,23 @@ def test_any_float32(X: np.ndarray, digits: int) -> None:
 @given(st.integers(-99_999_995, 99_999_995), st.integers(-12, 12))
 def test_decimals_at_and_beside_ties(number: int, power: int) -> None:
     X = np.array([float(f"{number}e{power}"), number * 10.0**power, (number + 0.5) * 10.0**power])
-    assert_same(significant(X, 5), through_text(X, 5))
+    X = np.concatenate([X, np.nextafter(X, -np.inf), np.nextafter(X, np.inf)])
+    for digits in (5, len(str(abs(number))), len(str(abs(number))) - 1 or 1):
+        assert_same(significant(X, digits), through_text(X, digits))
 
 
-@pytest.mark.parametrize("digits", [1, 5, 6, 12])
-def test_a_million_numbers_of_all_magnitudes(digits: int) -> None:
+@settings(max_examples=200, deadline=None)
+@given(st.integers(10**14, 10**15 - 1), st.integers(-20, 20))
+def test_ties_of_as_many_digits_as_can_be(number: int, power: int) -> None:
+    X = np.array([float(f"{number}.5e{power}"), float(f"{number}e{power}")])
+    X = np.concatenate([X, np.nextafter(X, 0), np.nextafter(X, np.inf)])
+    assert_same(significant(X, MOST_DIGITS), through_text(X, MOST_DIGITS))
+
+
+@pytest.mark.parametrize("digits", [1, 5, 6, 12, 15])
+def test_many_numbers_of_all_magnitudes(digits: int) -> None:
     rng = np.random.default_rng(digits)
-    X = rng.normal(size=250_000) * 10.0 ** rng.integers(-9, 10, 250_000)
+    X = rng.normal(size=200_000) * 10.0 ** rng.integers(-9, 10, 200_000)
     assert_same(significant(X, digits), through_text(X, digits))
 
 

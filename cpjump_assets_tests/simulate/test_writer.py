@@ -53,7 +53,7 @@ def test_objects_lie_under_the_keys_of_the_real_gallery(gallery: SimulatedGaller
     for plate in TINY.plates:
         expected |= {ROOT.profile_key(plate), ROOT.load_data_prefix(plate) + "load_data.csv"}
     for plate in sorted(TINY.plates)[:2]:
-        expected.add(ROOT.profiles_prefix(plate) + f"{plate.barcode}_augmented.csv.gz")
+        expected |= {ROOT.level_key(plate, level) for level in TINY.levels}
     maps = {MAIN_BATCH: ("compound", "crispr", "orf"), BLEACHED.batch: ("compound",)}
     for batch, modalities in maps.items():
         prefix = ROOT.platemaps_prefix(batch)
@@ -75,8 +75,9 @@ def test_the_platform_reads_every_profile(gallery: SimulatedGallery):
     wells = {"BR00116995": 301}
     for plate in TINY.plates:
         profile = read_profile_csv(gallery.object_path(ROOT.profile_key(plate)), plate)
-        assert list(profile.columns) == ["Metadata_Plate", "Metadata_Well", *features]
-        assert len(profile) == wells.get(plate.barcode, 384)
+        assert list(profile.metadata) == ["Metadata_Plate", "Metadata_Well"]
+        assert list(profile.features) == features
+        assert len(profile.metadata) == wells.get(plate.barcode, 384)
 
 
 def test_augmented_profiles_are_the_same_with_the_reagent(gallery: SimulatedGallery):
