@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from cpjump_assets import demo
+from cpjump_assets.orchestration import tables
 from cpjump_assets.science.errors import StoreError
 from cpjump_assets.science.plates import MAIN_PLATES
-from cpjump_assets.science.strategies import STRATEGIES
+from cpjump_assets.science.strategies import REPRESENTATION, STRATEGIES
 from cpjump_assets.simulate.config import Size
+from cpjump_assets.storage.store import Store
 
 # The four replicate plates of two conditions, so that most strong perturbations can be told from the controls.
 PLATES = MAIN_PLATES[:4]
@@ -21,6 +23,7 @@ def test_the_demo_makes_everything_and_finds_what_was_planted(tmp_path: Path, mo
     plan = demo.DemoPlan(folder=tmp_path / "demo", size=Size("tiny", n_features=60, plates=PLATES))
     outcome = demo.run(plan, on_stage=lambda title, success: stages.append((title, success)))
 
+    store = Store(tmp_path / "demo" / "store")
     assert all(success for _, success in stages)
     assert stages[0][0] == "simulate a gallery of 4 plates x 60 features"
     assert set(outcome.subsets) == set(outcome.audits) == set(STRATEGIES)
@@ -34,6 +37,10 @@ def test_the_demo_makes_everything_and_finds_what_was_planted(tmp_path: Path, mo
     assert (outcome.percents.loc[outcome.percents["wells"] == "all", "percent"] > 30).all()
     assert outcome.directions["odds_ratio"].isna().all()
     assert outcome.directions["note"].notna().all()
+    # Compounds do not train under the representation split: nothing is fitted there, and the refresh goes on.
+    selected = {strategy for strategy in STRATEGIES if store.exists(tables.TRAIN_SELECTED_PROFILES.key(strategy))}
+    sphered = {strategy for strategy in STRATEGIES if store.exists(tables.TRAIN_SPHERIZED_PROFILES.key(strategy))}
+    assert selected == sphered == set(STRATEGIES) - {REPRESENTATION}
     assert outcome.peak_bytes > 100e6
     assert (tmp_path / "demo" / "store" / "dagster_home" / "dagster.yaml").is_file()
     assert not (tmp_path / "own").exists()

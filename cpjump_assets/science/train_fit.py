@@ -82,15 +82,34 @@ def train_fit_wells(metadata: pd.DataFrame, manifest: pd.DataFrame, strategy: st
         If no profiled well is in the train subset, or the sphering would see no negative control.
     """
     subsets = subset_of_wells(metadata, manifest)
-    seen = {SELECTION: (subsets == TRAIN).to_numpy(dtype=bool), SPHERING: _seen_controls(metadata, subsets)}
-    for fit, wells in zip(seen, ("well is in the train subset", "negative control may be seen"), strict=True):
-        if not seen[fit].any():
-            raise ProfileError(f"{fit} cannot be fitted on train alone: of {len(metadata):,} profiled wells no {wells}")
+    seen = _seen(metadata, subsets)
+    impossible = _why_impossible(seen)
+    if impossible is not None:
+        raise ProfileError(impossible)
     parts = [
         metadata.loc[rows, list(WELL_KEY)].assign(split_strategy=strategy, fit=fit, subset=subsets[rows])
         for fit, rows in seen.items()
     ]
     return TRAIN_FIT_WELLS.normalise(pd.concat(parts), f"train fit wells {strategy}")
+
+
+def why_no_train_fit(metadata: pd.DataFrame, manifest: pd.DataFrame) -> str | None:
+    """Say why nothing can be fitted on the train wells of some plates alone; None if it can.
+
+    A refresh of single plates may hold none: under ``cpjump1_official_representation`` compound plates do not train.
+    """
+    return _why_impossible(_seen(metadata, subset_of_wells(metadata, manifest)))
+
+
+def _seen(metadata: pd.DataFrame, subsets: "pd.Series[str]") -> dict[str, BoolArray]:
+    return {SELECTION: (subsets == TRAIN).to_numpy(dtype=bool), SPHERING: _seen_controls(metadata, subsets)}
+
+
+def _why_impossible(seen: dict[str, BoolArray]) -> str | None:
+    for fit, wells in ((SELECTION, "well is in the train subset"), (SPHERING, "negative control may be seen")):
+        if not seen[fit].any():
+            return f"{fit} cannot be fitted on train alone: of {len(seen[fit]):,} profiled wells no {wells}"
+    return None
 
 
 def _seen_controls(metadata: pd.DataFrame, subsets: "pd.Series[str]") -> BoolArray:

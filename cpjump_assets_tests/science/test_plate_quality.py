@@ -47,9 +47,7 @@ def _simulated(design, config, *, n_features=150):
         wells = design.wells_of(plate)
         X = model.values(wells).astype(np.float32)
         annotated[plate.barcode] = Profiles(wells, np.asfortranarray(X), tuple(truth.features["feature"]))
-        normalized[plate.barcode] = normalize_plate(
-            annotated[plate.barcode], NormalizeConfig("negcon"), dtype="float32"
-        ).profiles
+        normalized[plate.barcode] = normalize_plate(annotated[plate.barcode], to_controls, dtype="float32").profiles
     return SimpleNamespace(annotated=annotated, normalized=normalized, truth=truth)
 
 

@@ -67,7 +67,7 @@ def _spec(asset: tables.StoredAsset, description: str, *deps: Any) -> dg.AssetSp
         description=cleandoc(description),
         deps=deps,
         code_version=asset.code_version,
-        skippable=False,
+        skippable=True,
         **_COMMON,
     )
 
@@ -113,19 +113,25 @@ def _spec(asset: tables.StoredAsset, description: str, *deps: Any) -> dg.AssetSp
     ],
 )
 def train_selection(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult]:
-    """Select features over the train wells, and take them of all wells."""
+    """Select features over the train wells, and take them of all wells; make nothing where no plate has train wells."""
+    import pandas as pd
+
     from cpjump_assets.science.errors import ProfileError
     from cpjump_assets.science.plates import MAIN_BATCH
+    from cpjump_assets.science.train_fit import why_no_train_fit
 
     store, strategy = platform.store, context.partition_key
     keys = [tables.NORMALIZED_PROFILES.key(plate) for plate in stored_plates(store)]
     if not keys:
         raise ProfileError(f"no plate of {MAIN_BATCH} is normalized: features are selected over that batch")
-    inputs = _Inputs(
-        manifest=sound_manifest(context.instance, store, strategy),
-        described=tables.inputs_of(store, *keys, tables.SPLIT_MANIFEST.key(strategy)),
-        plates=[store.open_profiles(key) for key in keys],
-    )
+    manifest = sound_manifest(context.instance, store, strategy)
+    described = tables.inputs_of(store, *keys, tables.SPLIT_MANIFEST.key(strategy))
+    plates = [store.open_profiles(key) for key in keys]
+    inputs = _Inputs(manifest, described, plates, pd.concat([plate.metadata for plate in plates], ignore_index=True))
+    impossible = why_no_train_fit(inputs.metadata, manifest)
+    if impossible is not None:
+        context.log.warning(f"{strategy}: {impossible}; nothing is made")
+        return
     yield _keep_fit_wells(platform, strategy, inputs)
     yield _keep_selection(platform, strategy, inputs)
     yield _keep_selected(platform, strategy, inputs)
@@ -137,16 +143,14 @@ class _Inputs(NamedTuple):
     manifest: "pd.DataFrame"
     described: dict[str, "StoredTable"]
     plates: list["StoredProfiles"]
+    metadata: "pd.DataFrame"
 
 
 def _keep_fit_wells(platform: Platform, strategy: str, inputs: _Inputs) -> dg.MaterializeResult:
-    import pandas as pd
-
     from cpjump_assets.science.train_fit import TRAIN_FIT_WELLS, train_fit_wells
 
     asset = tables.TRAIN_FIT_WELLS
-    metadata = pd.concat([plate.metadata for plate in inputs.plates], ignore_index=True)
-    wells = train_fit_wells(metadata, inputs.manifest, strategy)
+    wells = train_fit_wells(inputs.metadata, inputs.manifest, strategy)
     by_fit = wells.groupby("fit").agg(wells=("Metadata_Well", "size"), plates=("Metadata_Plate", "nunique"))
     shown = {"fits": markdown_table(by_fit.reset_index())}
     provenance = tables.provenance_from(asset.code_version, inputs.described)
