@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from cpjump_assets.orchestration import checks, jobs, schedules
-from cpjump_assets.orchestration.assets import all_assets
+from cpjump_assets.orchestration.assets import assets_of
 from cpjump_assets.orchestration.refresh import RefreshRequest, refresh_job
 from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.science.errors import SettingsError
@@ -34,10 +34,10 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
     settings = Settings.from_environment() if settings is None else settings
     refresh = refresh_job(
         lambda name: definitions.resolve_job_def(name),
-        RefreshRequest(plates_per_run=settings.plates_per_run),
+        RefreshRequest(plates_per_run=settings.plates_per_run, preset=settings.preset),
     )
     definitions = dg.Definitions(
-        assets=all_assets,
+        assets=assets_of(settings.preset),
         asset_checks=checks.all_checks,
         jobs=[*jobs.asset_jobs, refresh],
         schedules=[_refresh_schedule(refresh, settings)],

@@ -8,19 +8,22 @@ carried out, with one line that says why.
 """
 
 import sys
+import time
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from cpjump_assets.science.errors import CpjumpError
-from cpjump_assets.science.plates import BATCHES, MAIN_BATCH, PLATES
+from cpjump_assets.science.plates import BATCHES, MAIN_BATCH, MAIN_PLATES, PLATES, PlateKey
 from cpjump_assets.science.policies import ISSUE_KINDS, policy_without
 from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.settings import Settings
 
 FOUND, FAILED = 1, 2
+_CORES = 2
+"""Threads that read single cells; each holds one well."""
 
 
 class _Commands(click.Group):
@@ -131,6 +134,44 @@ def _plate_keys(text: str | None) -> tuple[str, ...]:
                 f"{key!r} is not a plate of CPJUMP1; expected <batch>.<barcode>", param_hint="--plates"
             )
     return keys
+
+
+@main.command()
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("--plate", required=True, help="Plate key <batch>.<barcode>, or a barcode of the main batch.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write, .csv or .parquet."
+)
+@click.option(
+    "--how",
+    type=click.Choice(["median", "mean"]),
+    default="median",
+    show_default=True,
+    help="What a well is of its cells.",
+)
+def aggregate(source: Path, plate: str, out: Path, how: Literal["median", "mean"]) -> None:
+    """Aggregate single cells of a plate to wells.
+
+    SOURCE is a CellProfiler backend, an SQLite file with the tables Image, Cells, Cytoplasm and Nuclei, or a folder of
+    CSV files, <plate>-<well>-<site>/{Image,Cells,Cytoplasm,Nuclei}.csv. A few wells at a time are in memory.
+
+    \b
+    Examples:
+      cpjump aggregate BR00117010.sqlite --plate BR00117010 --out BR00117010.csv
+      cpjump aggregate analysis/ --plate BR00117010 --how mean --out means.parquet
+    """
+    from cpjump_assets.gallery.single_cells import open_cells
+    from cpjump_assets.science.aggregate import aggregate_cells
+    from cpjump_assets.storage.export import export_table, require_table_suffix
+    from cpjump_assets.terminal import aggregation_summary
+
+    require_table_suffix(out)
+    key = PlateKey.parse({known.barcode: str(known) for known in MAIN_PLATES}.get(plate, plate))
+    started = time.monotonic()
+    with open_cells(source, key) as cells:
+        aggregated = aggregate_cells(cells, how, workers=_CORES)
+    export_table(aggregated.profiles.to_frame(), out)
+    aggregation_summary(aggregated, out, how=how, seconds=time.monotonic() - started)
 
 
 @main.command()

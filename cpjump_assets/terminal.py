@@ -19,10 +19,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from cpjump_assets.science.aggregate import CELL_COUNT
 from cpjump_assets.science.strategies import SUBSETS
 
 if TYPE_CHECKING:
     from cpjump_assets.demo import DemoOutcome
+    from cpjump_assets.science.aggregate import AggregatedPlate
 
 _VERDICT_STYLES = {"ok": "green", "warning": "yellow", "breach": "bold red"}
 
@@ -56,6 +58,20 @@ def manifest_summary(manifest: pd.DataFrame, path: Path) -> None:
         console.print(
             f"  {subset:<9}{counts.get(subset, 0):>7,} wells, {wells['Metadata_target'].nunique():>3} targets"
         )
+    console.print(f"written to {path}", markup=False, soft_wrap=True)
+
+
+def aggregation_summary(aggregated: "AggregatedPlate", path: Path, *, how: str, seconds: float) -> None:
+    """Say what was aggregated, and how fast."""
+    console = Console()
+    profiles = aggregated.profiles
+    cells = int(profiles.metadata[CELL_COUNT].sum())
+    console.print(
+        f"{how} of {cells:,} cells: {len(profiles.metadata):,} wells, {len(profiles.features):,} features, "
+        f"{seconds:.1f} s"
+    )
+    if aggregated.without_cells:
+        console.print(f"  {len(aggregated.without_cells)} wells without cells have no row")
     console.print(f"written to {path}", markup=False, soft_wrap=True)
 
 

@@ -7,16 +7,19 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
 from cpjump_assets.cli import main
 from cpjump_assets.science.strategies import STRATEGIES
+from cpjump_assets.simulate.backends import CellConfig, write_backend, write_site_tables
 from cpjump_assets.simulate.config import Size
 from cpjump_assets.simulate.s3.faults import FaultPlan, FaultRule, Latency
 from cpjump_assets.simulate.s3.server import S3Server
 from cpjump_assets.simulate.writer import simulate_gallery
+from cpjump_assets_tests.gallery.helpers_cells import simulated_cells
 
 
 def _run(*arguments: str, **environment: str) -> Result:
@@ -112,6 +115,39 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("how", ["median", "mean"])
+def test_aggregate_writes_the_same_wells_from_either_form_of_single_cells(tmp_path: Path, how: str) -> None:
+    cells = simulated_cells(config=CellConfig(sites=1))
+    write_backend(cells, tmp_path / "cells.sqlite")
+    write_site_tables(cells, tmp_path / "analysis")
+    frames = []
+    for source, out in (("cells.sqlite", "a.csv"), ("analysis", "b.parquet")):
+        place = str(tmp_path / out)
+        result = _run("aggregate", str(tmp_path / source), "--plate", "BR00117010", "--out", place, "--how", how)
+        assert result.exit_code == 0, result.output
+        assert f"{how} of " in result.output
+        assert "5 wells, 7 features" in result.output
+        assert "379 wells without cells" in result.output
+        frames.append(pd.read_csv(place) if out.endswith("csv") else pd.read_parquet(place))
+    pd.testing.assert_frame_equal(frames[0], frames[1], rtol=1e-15)
+    skew = cells.config.skew * cells.spread if how == "mean" else 0.0
+    np.testing.assert_allclose(frames[1][list(cells.profiles.features)], cells.profiles.matrix + skew, rtol=1e-12)
+
+
+def test_aggregate_refuses_what_it_cannot_read_or_write(tmp_path: Path) -> None:
+    (tmp_path / "cells.sqlite").write_text("nothing of the kind")
+    for plate, out, said in (
+        ("BR00117010", "a.xlsx", "expected a name that ends in .csv or .parquet"),
+        ("BR00000000", "a.csv", "plate 'BR00000000' is not one of the 107 acquisitions"),
+        ("BR00117010", "a.csv", "expected an SQLite database, found a file that begins with b'nothing of t'"),
+    ):
+        place = str(tmp_path / out)
+        result = _run("aggregate", str(tmp_path / "cells.sqlite"), "--plate", plate, "--out", place)
+        assert result.exit_code == 2
+        assert said in result.output.replace("\n", " ")
+        assert not Path(place).exists()
+
+
 def test_a_file_with_another_suffix_is_refused(reference_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "manifest.xlsx"
     result = _run("split", STRATEGIES[0], "--out", str(out), CPJUMP_REFERENCE=str(reference_root))
@@ -130,7 +166,7 @@ def test_a_manifest_that_is_none_is_refused(reference_root: Path, tmp_path: Path
     assert "Traceback" not in result.output
 
 
-@pytest.mark.parametrize("command", ["demo", "refresh", "split", "audit", "ui"])
+@pytest.mark.parametrize("command", ["demo", "refresh", "split", "audit", "aggregate", "ui"])
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     result = _run(command, "--help")
     assert result.exit_code == 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cpjump_assets.gallery.client import connections_for, gallery_client
 from cpjump_assets.gallery.inventory import Inventory, InventoryRow
 from cpjump_assets.gallery.layout import GalleryRoot, safe_relative_path
-from cpjump_assets.gallery.listing import GalleryObject, PlateListing, list_plates, simulated_marker
+from cpjump_assets.gallery.listing import GalleryObject, PlateListing, list_backends, list_plates, simulated_marker
 from cpjump_assets.gallery.pull import PullReport, pull_objects
 from cpjump_assets.science.plates import PlateKey
 from cpjump_assets.storage.store import file_digest
@@ -56,6 +56,10 @@ class Gallery:
     def list_plates(self, plates: Iterable[PlateKey]) -> dict[PlateKey, PlateListing]:
         """List the profile folder of each plate; raises ``GalleryError`` as ``listing.list_plates``."""
         return list_plates(self.client, self.root, plates, connections=self.connections)
+
+    def list_backends(self, plates: Iterable[PlateKey]) -> dict[PlateKey, GalleryObject]:
+        """List the single-cell backends of the plates that have one; raises as ``listing.list_backends``."""
+        return list_backends(self.client, self.root, plates)
 
     def origin(self) -> str:
         """Give the origin that tables carry: ``gallery``, or the text by which a simulated gallery says what it is."""

@@ -118,6 +118,22 @@ def list_plates(
         return dict(zip(wanted, pool.map(list_plate, wanted), strict=True))
 
 
+def list_backends(client: "S3Client", root: GalleryRoot, plates: Iterable[PlateKey]) -> dict[PlateKey, GalleryObject]:
+    """List the single-cell backends of the plates that have one; a request or two for each batch.
+
+    Raises
+    ------
+    GalleryError
+        If a prefix cannot be listed.
+    """
+    wanted = tuple(plates)
+    batches = sorted({plate.batch for plate in wanted})
+    objects = {
+        item.key: item for batch in batches for item in list_objects(client, root.bucket, root.backends_prefix(batch))
+    }
+    return {plate: objects[root.backend_key(plate)] for plate in wanted if root.backend_key(plate) in objects}
+
+
 def simulated_marker(client: "S3Client", root: GalleryRoot) -> str | None:
     """Give the text by which a simulated gallery says that it is one; None for the real gallery.
 

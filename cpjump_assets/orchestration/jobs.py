@@ -27,7 +27,21 @@ def _job(name: str, description: str, *assets: str) -> "UnresolvedAssetJobDefini
 
 observe_reference = _job("observe_reference", "Look at the reference tables.", "reference_tables")
 observe_gallery = _job("observe_gallery", "List the plates' profiles in the gallery.", "gallery_profiles")
-metadata = _job("metadata", "Plates, reagents and wells.", "experiment_metadata", "perturbations", "wells")
+observe_cells = _job("observe_cells", "List the plates' single-cell backends in the gallery.", "gallery_cells")
+metadata = _job(
+    "metadata",
+    "Plates, reagents, wells and known issues.",
+    "experiment_metadata",
+    "perturbations",
+    "wells",
+    "known_issues",
+)
+single_cells = _job(
+    "single_cells",
+    "Pull the single cells of plates, some 23 GB each, and aggregate them; no part of the default refresh.",
+    "cell_median_profiles",
+    "cell_mean_profiles",
+)
 profiles = _job(
     "profiles",
     "Pull, annotate, normalize and select features of plates; takes a range of plates in one run.",
@@ -36,23 +50,35 @@ profiles = _job(
     "normalized_profiles",
     "normalized_profiles_whole_plate",
     "plate_selected_profiles",
+    "well_quality",
 )
 batch = _job(
     "batch",
     "What is computed over all plates of the main batch.",
     "feature_selection",
     "selected_profiles",
+    "spherized_profiles",
+    "plate_quality",
     "overall_classes",
     "overall_scores",
     "overall_percent_scores",
     "overall_directionality",
     "overall_directional_pairs",
 )
+reproduction = _job(
+    "reproduction",
+    "Compare our profiles with the published files of the same levels; takes a range of plates in one run.",
+    "profile_reproduction",
+)
 strategy = _job(
     "strategy",
-    "Manifest, leakage audit and scores of one split strategy.",
+    "Manifest, leakage audit, profiles fitted on train alone and scores of one split strategy.",
     "split_manifest",
     "leakage_audit",
+    "train_fit_wells",
+    "train_feature_selection",
+    "train_selected_profiles",
+    "train_spherized_profiles",
     "benchmark_classes",
     "benchmark_scores",
     "benchmark_percent_scores",
@@ -65,4 +91,15 @@ comparison = _job(
     "benchmark_figures",
 )
 
-asset_jobs = [observe_reference, observe_gallery, metadata, profiles, batch, strategy, comparison]
+asset_jobs = [
+    observe_reference,
+    observe_gallery,
+    observe_cells,
+    metadata,
+    single_cells,
+    profiles,
+    batch,
+    reproduction,
+    strategy,
+    comparison,
+]

@@ -22,6 +22,7 @@ from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.orchestration.tables import REFRESH_TAG
 from cpjump_assets.science.errors import CpjumpError
 from cpjump_assets.science.plates import MAIN_BATCH, PlateKey
+from cpjump_assets.science.preset_names import DEFAULT_PRESET, PRESETS_FROM_CELLS
 from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.storage.atomic import sweep_abandoned
 from cpjump_assets.storage.lock import exclusive
@@ -48,7 +49,8 @@ class PlannedRun:
     assets
         The assets of the job to make, with their checks; none means all.
     required
-        Whether the refresh stops when the run fails; the strategies do not stop each other.
+        Whether the refresh stops when the run fails; the comparison of profiles stops nothing, and the strategies do
+        not stop each other.
     """
 
     job: str
@@ -82,7 +84,9 @@ class RefreshError(CpjumpError):
 
 
 OBSERVE_REFERENCE = PlannedRun("observe_reference", "observe the reference tables")
-OBSERVE_GALLERY = PlannedRun("observe_gallery", "list the gallery", plate_range=(PLATE_KEYS[0], PLATE_KEYS[-1]))
+_ALL_PLATES = (PLATE_KEYS[0], PLATE_KEYS[-1])
+OBSERVE_GALLERY = PlannedRun("observe_gallery", "list the gallery", plate_range=_ALL_PLATES)
+OBSERVE_CELLS = PlannedRun("observe_cells", "list the single-cell backends", plate_range=_ALL_PLATES)
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,19 @@ class RefreshRequest:
         Batches to take the plates from.
     plates_per_run
         Largest number of plates in one run; None puts neighbours of the plate list in one run.
+    preset
+        How profiles are made, by name.
     """
 
     plates: tuple[str, ...] = ()
     batches: tuple[str, ...] = (MAIN_BATCH,)
     plates_per_run: int | None = None
+    preset: str = DEFAULT_PRESET
+
+    @property
+    def from_cells(self) -> bool:
+        """Whether wells are aggregated from single cells: then a plate needs a backend, and no published profile."""
+        return self.preset in PRESETS_FROM_CELLS
 
     def choose(self, held: Collection[str]) -> list[str]:
         """Choose among the plates that the gallery holds.
@@ -113,7 +125,8 @@ class RefreshRequest:
         """
         absent = [key for key in self.plates if key not in held]
         if absent:
-            raise RefreshError(f"the gallery does not hold the aggregated profile of {', '.join(absent)}")
+            needed = "single-cell backend" if self.from_cells else "aggregated profile"
+            raise RefreshError(f"the gallery does not hold the {needed} of {', '.join(absent)}")
         for batch in self.batches:
             if not self.plates and not any(PlateKey.parse(key).batch == batch for key in held):
                 raise RefreshError(f"the gallery holds no plate of {batch}; is CPJUMP_GALLERY right?")
@@ -121,7 +134,9 @@ class RefreshRequest:
         return sorted(chosen, key=PLATE_KEYS.index)
 
 
-def refresh_plan(plate_keys: Sequence[str], *, plates_per_run: int | None = None) -> list[PlannedRun]:
+def refresh_plan(
+    plate_keys: Sequence[str], *, plates_per_run: int | None = None, from_cells: bool = False
+) -> list[PlannedRun]:
     """Give the runs that make everything, in their order, once the sources have been observed.
 
     Parameters
@@ -130,12 +145,24 @@ def refresh_plan(plate_keys: Sequence[str], *, plates_per_run: int | None = None
         Plates to pull and normalize; those of other batches than the main one do not enter the batch tables.
     plates_per_run
         Largest number of plates in one run; None puts neighbours of the plate list in one run.
+    from_cells
+        Whether wells are aggregated from single cells first.
     """
     ranges = contiguous_ranges(list(plate_keys), at_most=plates_per_run)
     return [
         PlannedRun("metadata", "plates, reagents, wells"),
+        *(
+            PlannedRun("single_cells", "aggregate single cells", plate_range=span, assets=("cell_mean_profiles",))
+            for span in ranges
+            if from_cells
+        ),
         *(PlannedRun("profiles", "pull, annotate, normalize, select", plate_range=span) for span in ranges),
         PlannedRun("batch", "select features, score all wells"),
+        *(
+            PlannedRun("reproduction", "compare with the published profiles", plate_range=span, required=False)
+            for span in ranges
+            if not from_cells  # the published profiles are medians of cells, these are means
+        ),
         *(PlannedRun("strategy", f"split {name}", partition=name, required=False) for name in STRATEGIES),
         PlannedRun("comparison", "compare with the published figures, draw ours"),
     ]
@@ -177,8 +204,11 @@ class Refresh:
             sweep_abandoned(self.store_folder)
             yield from self.follow([OBSERVE_REFERENCE])
             observed = yield from self.follow([OBSERVE_GALLERY])
+            if request.from_cells:
+                observed = yield from self.follow([OBSERVE_CELLS])
             chosen = request.choose(self._plates_observed_in(observed))
-            yield from self.follow(refresh_plan(chosen, plates_per_run=request.plates_per_run))
+            plan = refresh_plan(chosen, plates_per_run=request.plates_per_run, from_cells=request.from_cells)
+            yield from self.follow(plan)
 
     def follow(self, plan: Sequence[PlannedRun]) -> Generator[FinishedRun, None, str]:
         """Execute a plan, giving each run as it ends and at last the identifier of the last run.

@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from cpjump_assets.science.levels import Level
 from cpjump_assets.science.plates import MAIN_PLATES, PlateKey
+
+PLATE_LEVELS: tuple[Level, ...] = ("annotated", "normalized", "normalized_whole_plate", "plate_selected")
+"""Levels that a plate has by itself, beside the aggregated one."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +29,29 @@ class Size:
         Plate acquisitions with profiles; the reference root always describes all 107.
     sites
         Sites per well in ``load_data.csv``.
+    levels
+        Levels beside the aggregated one of which the first two plates have files. ``selected`` needs all plates of a
+        batch in memory.
+    backends
+        Those of the plates that have a single-cell backend.
     """
 
     name: str
     n_features: int
     plates: tuple[PlateKey, ...] = MAIN_PLATES
     sites: int = 1
+    levels: tuple[Level, ...] = (*PLATE_LEVELS, "selected")
+    backends: tuple[PlateKey, ...] = ()
 
+
+# The second one lacks 83 wells.
+_SMALL_BACKENDS = tuple(plate for plate in MAIN_PLATES if plate.barcode in ("BR00116991", "BR00116995"))
 
 SIZES: Mapping[str, Size] = MappingProxyType(
-    {"small": Size("small", n_features=300), "full": Size("full", n_features=5792, sites=9)}
+    {
+        "small": Size("small", n_features=300, backends=_SMALL_BACKENDS),
+        "full": Size("full", n_features=5792, sites=9, levels=PLATE_LEVELS),
+    }
 )
 """``small`` for demos and tests; ``full`` with the 5,792 features and 9 sites of the real gallery, for benchmarks."""
 

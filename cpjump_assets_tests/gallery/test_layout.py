@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from cpjump_assets.gallery.layout import GalleryRoot, safe_relative_path
 from cpjump_assets.science.errors import GalleryError, SettingsError
+from cpjump_assets.science.levels import LEVELS
 from cpjump_assets.science.plates import PlateKey
 
 REAL = "s3://cellpainting-gallery/cpg0000-jump-pilot/source_4"
@@ -19,8 +20,18 @@ def test_keys_are_those_of_the_public_gallery():
     profiles = f"{below}/workspace/profiles/2020_11_04_CPJUMP1/BR00117010/"
     assert root.profiles_prefix(PLATE) == profiles
     assert root.profile_key(PLATE) == f"{profiles}BR00117010.csv.gz"
+    assert [root.level_key(PLATE, level).removeprefix(f"{profiles}BR00117010") for level in LEVELS] == [
+        ".csv.gz",
+        "_augmented.csv.gz",
+        "_normalized_negcon.csv.gz",
+        "_normalized.csv.gz",
+        "_normalized_feature_select_negcon_plate.csv.gz",
+        "_normalized_feature_select_negcon_batch.csv.gz",
+        "_spherized.csv.gz",
+    ]
     assert root.load_data_prefix(PLATE) == f"{below}/workspace/load_data_csv/2020_11_04_CPJUMP1/BR00117010/"
     assert root.platemaps_prefix(PLATE.batch) == f"{below}/workspace/metadata/platemaps/2020_11_04_CPJUMP1/"
+    assert root.backend_key(PLATE) == f"{below}/workspace/backend/2020_11_04_CPJUMP1/BR00117010/BR00117010.sqlite"
     assert root.images_prefix(PLATE.batch) == f"{below}/images/2020_11_04_CPJUMP1/images/"
     assert root.marker_key == f"{below}/SIMULATED.txt"
 

@@ -5,9 +5,9 @@ import pytest
 
 from cpjump_assets.gallery.client import gallery_client
 from cpjump_assets.gallery.layout import GalleryRoot
-from cpjump_assets.gallery.listing import GalleryObject, list_objects, list_plates, simulated_marker
+from cpjump_assets.gallery.listing import GalleryObject, list_backends, list_objects, list_plates, simulated_marker
 from cpjump_assets.science.errors import GalleryError
-from cpjump_assets.science.plates import MAIN_PLATES, PlateKey
+from cpjump_assets.science.plates import MAIN_PLATES, PLATES, PlateKey
 from cpjump_assets.simulate.s3.faults import FaultRule, FlippedBit, SlowDown, TruncatedBody
 from cpjump_assets.simulate.s3.requests import LIST_OBJECTS
 
@@ -59,6 +59,18 @@ def test_a_plate_whose_barcode_begins_like_another_is_not_mixed_up(served, root)
     whole, round_a = PlateKey(FIRST.batch, "BR00116991"), PlateKey(FIRST.batch, "BR00116991A")
     served.put(root.profile_key(round_a), b"x")
     assert list_plates(served.client, root, [whole], connections=1)[whole].profile is None
+
+
+def test_backends_are_listed_batch_by_batch_for_the_plates_that_have_one(served, root):
+    other = next(plate for plate in PLATES if plate.batch != FIRST.batch)
+    for plate in (FIRST, THIRD, other):
+        served.put(root.backend_key(plate), plate.barcode.encode())
+        served.put(root.backend_key(plate).replace(".sqlite", ".csv"), b"the same, aggregated")
+    found = list_backends(served.client, root, [FIRST, SECOND, other])
+    assert {plate: item.key for plate, item in found.items()} == {
+        plate: root.backend_key(plate) for plate in (FIRST, other)
+    }
+    assert len([request for request in served.server.requests if request.bucket == served.bucket]) == 2
 
 
 def test_a_busy_server_is_asked_again(served, no_waits, root):

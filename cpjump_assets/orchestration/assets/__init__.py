@@ -3,23 +3,46 @@
 Belongs here: functions that load, call science, store and describe. Does not belong here: rules, scores, plots.
 """
 
-from cpjump_assets.orchestration.assets import benchmark, metadata, profiles, reports, sources, splits
+import dagster as dg
 
-all_assets = [
+from cpjump_assets.orchestration.assets import (
+    benchmark,
+    fitted,
+    metadata,
+    profiles,
+    quality,
+    reports,
+    reproduction,
+    single_cells,
+    sources,
+    splits,
+)
+from cpjump_assets.science.preset_names import PRESETS_FROM_CELLS
+
+_SHARED = [
     sources.reference_tables,
     sources.gallery_profiles,
+    single_cells.gallery_cells,
+    single_cells.cell_median_profiles,
+    single_cells.cell_mean_profiles,
     metadata.experiment_metadata,
     metadata.perturbations,
     metadata.wells,
+    metadata.known_issues,
     splits.split_manifest,
     splits.leakage_audit,
-    profiles.aggregated_profiles,
     profiles.annotated_profiles,
     profiles.normalized_profiles,
     profiles.normalized_profiles_whole_plate,
     profiles.plate_selected_profiles,
     profiles.feature_selection,
     profiles.selected_profiles,
+    fitted.spherized_profiles,
+    fitted.train_selection,
+    fitted.train_spherized_profiles,
+    quality.well_quality,
+    quality.plate_quality,
+    reproduction.profile_reproduction,
     benchmark.overall,
     benchmark.benchmark,
     benchmark.overall_percent_scores,
@@ -29,3 +52,9 @@ all_assets = [
     reports.published_comparison,
     reports.benchmark_figures,
 ]
+
+
+def assets_of(preset: str) -> list[dg.AssetsDefinition | dg.SourceAsset]:
+    """Give the assets of a preset: they differ in what the aggregated profiles are made from, and lineage shows it."""
+    from_cells = preset in PRESETS_FROM_CELLS
+    return [*_SHARED, single_cells.aggregated_from_cells if from_cells else profiles.aggregated_profiles]

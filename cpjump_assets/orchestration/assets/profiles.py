@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from cpjump_assets.gallery.inventory import InventoryRow
     from cpjump_assets.storage.store import Store, StoredTable, TableKey
 
+TRANSDUCTIVE = "transductive: validate and test wells take part in choosing features"
+"""Said of what is fitted over the batch, as the published profiles are; the train_* assets see train wells alone."""
+
 _COMMON: dict[str, Any] = {"group_name": "profiles", "owners": ["team:cpjump"], "kinds": {"parquet"}}
 _PLATES: dict[str, Any] = {
     **_COMMON,
@@ -49,7 +52,7 @@ def aggregated_profiles(context: dg.AssetExecutionContext, platform: Platform) -
     store, gallery = platform.store, platform.gallery
     listed = gallery.list_plates([PlateKey.parse(key) for key in context.partition_keys])
     objects = {str(plate): listing.profile for plate, listing in listed.items()}
-    _pull_ahead(context, gallery, [item for item in objects.values() if item is not None], store.gallery_folder)
+    pull_ahead(context, gallery, [item for item in objects.values() if item is not None], store.gallery_folder)
     origin = gallery.origin()
     held: dict[str, InventoryRow] = {}
 
@@ -74,7 +77,7 @@ def aggregated_profiles(context: dg.AssetExecutionContext, platform: Platform) -
     return map_plates(context, store, tables.AGGREGATED_PROFILES, source=source, make=make)
 
 
-def _pull_ahead(context: dg.AssetExecutionContext, gallery: "Gallery", objects: list, folder: Path) -> None:
+def pull_ahead(context: dg.AssetExecutionContext, gallery: "Gallery", objects: list, folder: Path) -> None:
     """Pull all plates at once, which is faster than one by one; what fails here fails again for its own plate alone."""
     from cpjump_assets.science.errors import GalleryError
 
@@ -107,7 +110,7 @@ def annotated_profiles(context: dg.AssetExecutionContext, platform: Platform) ->
     def source(plate: str) -> PlateInput:
         profile = store.describe(tables.AGGREGATED_PROFILES.key(plate))
         inputs = {"aggregated_profiles": profile, "wells": layout_version}
-        return _plate_input(tables.ANNOTATED_PROFILES, inputs)
+        return plate_input(tables.ANNOTATED_PROFILES, inputs)
 
     return map_plates(context, store, tables.ANNOTATED_PROFILES, source=source, make=make)
 
@@ -154,12 +157,13 @@ def _normalize_plates(
 
     def source(plate: str) -> PlateInput:
         inputs = {"annotated_profiles": store.describe(tables.ANNOTATED_PROFILES.key(plate))}
-        return _plate_input(asset, inputs, configuration=config, preset=preset)
+        return plate_input(asset, inputs, configuration=config, preset=preset)
 
     return map_plates(context, store, asset, source=source, make=make)
 
 
-def _plate_input(asset: tables.StoredAsset, inputs: dict[str, "StoredTable"], **parameters: Any) -> PlateInput:
+def plate_input(asset: tables.StoredAsset, inputs: dict[str, "StoredTable"], **parameters: Any) -> PlateInput:
+    """Say what a plate's table is made from: other tables of the store."""
     provenance = tables.provenance_from(asset.code_version, inputs, **parameters)
     return PlateInput(provenance, upstream={name: table.digest for name, table in inputs.items()})
 
@@ -182,7 +186,7 @@ def plate_selected_profiles(context: dg.AssetExecutionContext, platform: Platfor
 
     def source(plate: str) -> PlateInput:
         inputs = {"normalized_profiles": store.describe(tables.NORMALIZED_PROFILES.key(plate))}
-        return _plate_input(tables.PLATE_SELECTED_PROFILES, inputs, configuration=preset.selection, preset=preset)
+        return plate_input(tables.PLATE_SELECTED_PROFILES, inputs, configuration=preset.selection, preset=preset)
 
     return map_plates(context, store, tables.PLATE_SELECTED_PROFILES, source=source, make=make)
 
@@ -218,7 +222,7 @@ def feature_selection(platform: Platform) -> dg.MaterializeResult:
         "plates": len(keys),
         "kept features": int(selection["kept"].sum()),
         "verdicts": markdown_table(verdicts),
-        "fitted on": "all wells of the batch (transductive): test wells take part in choosing features",
+        "fitted on": f"all wells of the batch; {TRANSDUCTIVE}",
     }
     return keep_table(store, tables.FEATURE_SELECTION, Made(selection, shown), provenance, schema=FEATURE_SELECTION)
 
@@ -238,7 +242,10 @@ def selected_profiles(platform: Platform) -> dg.MaterializeResult:
     provenance = tables.provenance_from(tables.SELECTED_PROFILES.code_version, inputs)
     selection = store.read(tables.FEATURE_SELECTION.key())
     selected = apply_selection_over([store.open_profiles(key) for key in keys], selection)
-    shown = counts({"plates": len(keys), "features": len(selected.features)})
+    shown = {
+        **counts({"plates": len(keys), "features": len(selected.features)}),
+        "fitted on": f"all wells of the batch; {TRANSDUCTIVE}",
+    }
     return keep_table(store, tables.SELECTED_PROFILES, Made(selected, shown), provenance)
 
 

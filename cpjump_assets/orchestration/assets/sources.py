@@ -4,12 +4,17 @@ Belongs here: data versions of what others publish. Does not belong here: pullin
 (``metadata``). Dagster 1.13 takes neither owner nor code version for an observed source.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
 
 from cpjump_assets.orchestration.display import markdown_table
 from cpjump_assets.orchestration.partitions import MAIN_PLATE_KEYS, PLATE_KEYS, plates
 from cpjump_assets.orchestration.resources import Platform
+
+if TYPE_CHECKING:
+    from cpjump_assets.gallery.listing import GalleryObject
 
 GROUP = "sources"
 
@@ -52,23 +57,20 @@ def gallery_profiles(context: dg.OpExecutionContext, platform: Platform) -> dg.D
     held = {str(plate): listing for plate, listing in listed.items() if listing.profile is not None}
     for key in PLATE_KEYS:
         if key in held:
-            context.log_event(_observation(key, held[key]))
+            names = [item.key.rsplit("/", 1)[-1] for item in held[key].others]
+            other_files = {"other files": dg.MetadataValue.json(names)}
+            context.log_event(plate_observation("gallery_profiles", key, held[key].profile, **other_files))
     missing = [key for key in MAIN_PLATE_KEYS if key not in held]
     context.log.info(f"the gallery holds {len(held)} of {len(PLATE_KEYS)} plates; missing of the main batch: {missing}")
     # The events above carry metadata, which DataVersionsByPartition cannot: so there is nothing left to return.
     return dg.DataVersionsByPartition({})
 
 
-def _observation(key: str, listing) -> dg.AssetObservation:
-    profile = listing.profile
+def plate_observation(asset: str, plate: str, item: "GalleryObject", **metadata: Any) -> dg.AssetObservation:
+    """Make the event that says which version of a plate's object the gallery holds."""
     return dg.AssetObservation(
-        asset_key="gallery_profiles",
-        partition=key,
-        metadata={
-            "key": profile.key,
-            "bytes": profile.size,
-            "etag": profile.etag,
-            "other files": dg.MetadataValue.json([item.key.rsplit("/", 1)[-1] for item in listing.others]),
-        },
-        tags={DATA_VERSION_TAG: profile.version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"},
+        asset_key=asset,
+        partition=plate,
+        metadata={"key": item.key, "bytes": item.size, "etag": item.etag, **metadata},
+        tags={DATA_VERSION_TAG: item.version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"},
     )

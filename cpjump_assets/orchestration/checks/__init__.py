@@ -7,6 +7,14 @@ themselves (``science``).
 from collections.abc import Callable
 from typing import Any
 
-from cpjump_assets.orchestration.checks import manifests, profiles, reports, schemas
+from cpjump_assets.orchestration.checks import fitted, manifests, profiles, quality, reports, reproduction, schemas
 
-all_checks: list[Callable[..., Any]] = [*schemas.checks, *manifests.checks, *profiles.checks, *reports.checks]
+all_checks: list[Callable[..., Any]] = [
+    *schemas.checks,
+    *manifests.checks,
+    *profiles.checks,
+    *quality.checks,
+    *fitted.checks,
+    *reproduction.checks,
+    *reports.checks,
+]

@@ -14,6 +14,8 @@ from cpjump_assets.orchestration.tables import StoredAsset
 from cpjump_assets.science.comparison import PUBLISHED_COMPARISON
 from cpjump_assets.science.directionality import DIRECTIONAL_PAIRS, DIRECTIONALITY
 from cpjump_assets.science.feature_selection import FEATURE_SELECTION
+from cpjump_assets.science.known_issues import KNOWN_ISSUES
+from cpjump_assets.science.plate_quality import PLATE_QUALITY
 from cpjump_assets.science.schemas import (
     EXPERIMENT_METADATA,
     FIGURE_FILES,
@@ -23,6 +25,7 @@ from cpjump_assets.science.schemas import (
     WELLS,
 )
 from cpjump_assets.science.score_tables import CLASSES, PERCENT_SCORES, SCORES, with_strategy
+from cpjump_assets.science.train_fit import TRAIN_FIT_WELLS
 
 if TYPE_CHECKING:
     from cpjump_assets.science.schemas import TableSchema
@@ -58,9 +61,13 @@ _SCHEMAS: list[tuple[StoredAsset, "TableSchema", dg.PartitionsDefinition | None]
     (tables.EXPERIMENT_METADATA, EXPERIMENT_METADATA, None),
     (tables.PERTURBATIONS, PERTURBATIONS, None),
     (tables.WELLS, WELLS, None),
+    (tables.KNOWN_ISSUES, KNOWN_ISSUES, None),
     (tables.SPLIT_MANIFEST, SPLIT_MANIFEST, strategies),
     (tables.LEAKAGE_AUDIT, LEAKAGE_AUDIT, strategies),
     (tables.FEATURE_SELECTION, FEATURE_SELECTION, None),
+    (tables.PLATE_QUALITY, PLATE_QUALITY, None),
+    (tables.TRAIN_FIT_WELLS, TRAIN_FIT_WELLS, strategies),
+    (tables.TRAIN_FEATURE_SELECTION, FEATURE_SELECTION, strategies),
     (tables.OVERALL_CLASSES, CLASSES, None),
     (tables.OVERALL_SCORES, SCORES, None),
     (tables.BENCHMARK_CLASSES, with_strategy(CLASSES), strategies),
