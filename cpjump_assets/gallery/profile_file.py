@@ -53,8 +53,8 @@ def read_profile_csv(path: Path, plate: PlateKey) -> Profiles:
     """Read the aggregated profiles of a plate.
 
     Features become float32: the files carry five significant digits (``%.5g``), float32 keeps seven, so that different
-    texts stay different and equal ones equal, at half the memory. Metadata columns stay text. NaN features are let
-    through; whoever normalizes counts them.
+    texts stay different and equal ones equal, at half the memory. Metadata columns stay text, a blank is a missing
+    one. NaN features are let through; whoever normalizes counts them.
 
     Parameters
     ----------
@@ -170,6 +170,8 @@ def _parsed(text: bytes, header: list[str], source: str) -> Profiles:
     except (ValueError, csv.Error) as error:  # what is wrong with UTF-8, and what pyarrow says, are ValueErrors
         raise BadTableError(f"{source}: {_first_problem(text, header) or error}") from error
     wells = pd.DataFrame(texts, columns=metadata, dtype="str")
+    others = wells.columns.drop(list(_REQUIRED))
+    wells[others] = wells[others].replace("", np.nan)
     order = np.argsort(wells["Metadata_Well"].to_numpy(), kind="stable")
     matrix = np.asfortranarray(values.reshape(len(wells), len(features))[order])
     return Profiles(wells.take(order).reset_index(drop=True), matrix, features)

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from cpjump_assets.science.errors import BadTableError
 from cpjump_assets.science.features import Profiles, listed
-from cpjump_assets.science.plates import PlateKey
+from cpjump_assets.science.plates import WELL_COLUMNS, PlateKey
 
-KEY = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
 REAGENT = "Metadata_broad_sample"
 
 
@@ -81,7 +80,7 @@ def _well_names(metadata: pd.DataFrame, plate: PlateKey) -> NDArray[np.str_]:
 
 def _wells_of(wells: pd.DataFrame, plate: PlateKey) -> pd.DataFrame:
     """Give the rows of one plate, key columns first, indexed by well."""
-    absent = [column for column in (*KEY, REAGENT) if column not in wells]
+    absent = [column for column in (*WELL_COLUMNS, REAGENT) if column not in wells]
     if absent:
         raise BadTableError(f"the wells table has no column {', '.join(absent)}")
     own = wells[(wells["Metadata_Batch"] == plate.batch) & (wells["Metadata_Plate"] == plate.barcode)]
@@ -92,7 +91,7 @@ def _wells_of(wells: pd.DataFrame, plate: PlateKey) -> pd.DataFrame:
         raise BadTableError(
             f"the wells table has wells of plate {plate} more than once: {_listed(names[names.duplicated()])}"
         )
-    own = own[[*KEY, *own.columns.drop(KEY)]]
+    own = own[[*WELL_COLUMNS, *own.columns.drop(WELL_COLUMNS)]]
     return own.set_index(pd.Index(names.astype(str).to_numpy()))
 
 

@@ -130,7 +130,7 @@ def _seen_without_gaps(columns: Columns, some: slice, products: NDArray[np.float
     sums = np.zeros(len(columns))
     sums[some] += magnitude.sum(axis=1, dtype=np.float64)
     sums[: some.stop] += magnitude.sum(axis=0, dtype=np.float64)
-    second, first = np.nonzero(r > threshold - R_ERROR)
+    second, first = np.divmod(np.flatnonzero(r > threshold - R_ERROR), some.stop)
     pairs = _Pairs(first, some.start + second, r[second, first].astype(np.float64), np.full(first.size, R_ERROR))
     return _Overview(sums, SUM_ERROR * sums, pairs)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cpjump_assets.science.feature_measures import Float64Array
-from cpjump_assets.science.feature_products import PAIR_BLOCK, Columns, Positions
+from cpjump_assets.science.feature_products import PAIR_BLOCK, Columns, Positions, blocks
 from cpjump_assets.science.features import BoolArray, Matrix
 
 ILL_CONDITIONED = 1e-6
@@ -102,12 +102,14 @@ def _take_off(common: _CommonSums, columns: Columns, some: Positions, values: Ma
     among, place = np.nonzero(partial[:, None] == some)
     ours = missing[:, wells].astype(np.float64)
     theirs = ours[among].T
-    Z = columns.standardized(values[:, wells])
     common.n[np.ix_(partial, place)] += ours @ theirs
-    for x, y in ((common.x, common.y), (common.xx, common.yy)):
-        x[:, place] -= Z @ theirs
-        y[partial] -= ours @ Z[some].T
-        Z = Z**2
+    for part in blocks(len(columns)):
+        Z = columns.standardized(values[part, wells], part)
+        common.x[part, place] -= Z @ theirs
+        common.xx[part, place] -= np.square(Z, out=Z) @ theirs
+    Z = columns.standardized(values[np.ix_(some, wells)], some)
+    common.y[partial] -= ours @ Z.T
+    common.yy[partial] -= ours @ np.square(Z, out=Z).T
 
 
 def correlations_of_pairs(columns: Columns, first: Positions, second: Positions) -> Float64Array:

@@ -102,13 +102,14 @@ def products_of_all(columns: Columns) -> NDArray[np.float32]:
         if filled + values.shape[1] > wells.shape[1]:
             total = _add_products(total, wells[:, :filled])
             filled = 0
-        for part in _blocks(c):
+        for part in blocks(c):
             wells[part, filled : filled + values.shape[1]] = columns.standardized(values[part], part)
         filled += values.shape[1]
     return _add_products(total, wells[:, :filled])
 
 
-def _blocks(c: int) -> Iterator[slice]:
+def blocks(c: int) -> Iterator[slice]:
+    """Cut c features into blocks whose standardized values stay in the cache."""
     return (slice(start, min(start + FEATURE_BLOCK, c)) for start in range(0, c, FEATURE_BLOCK))
 
 
@@ -123,7 +124,7 @@ def products_with(columns: Columns, some: Positions) -> Float64Array:
     total = np.zeros((len(columns), len(some)))
     for _, values in columns.read():
         theirs = columns.standardized(values[some], some).T
-        for part in _blocks(len(columns)):
+        for part in blocks(len(columns)):
             total[part] += columns.standardized(values[part], part) @ theirs
     return total
 

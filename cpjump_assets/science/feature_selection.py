@@ -24,7 +24,7 @@ from cpjump_assets.science.blocklist import BLOCKLIST
 from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.feature_correlation import CorrelatedPartner, correlated_partners
 from cpjump_assets.science.feature_measures import FeatureMeasures, measure_features
-from cpjump_assets.science.features import BoolArray, Profiles, listed, plate_labels, well_label
+from cpjump_assets.science.features import Profiles, listed, plate_labels, well_label
 from cpjump_assets.science.plate_stream import PlateStream, common_dtype, stream_of
 from cpjump_assets.science.plate_values import PlateValues
 from cpjump_assets.science.schemas import Column, TableSchema
@@ -146,29 +146,37 @@ def select_features_over(plates: Sequence[PlateValues], config: SelectionConfig)
         raise ProfileError(f"features are selected over at least two wells, found {stream.n_wells}")
     measures = measure_features(stream)
     _refuse_empty_wells(stream, measures)
-    drops = _drops_by_itself(stream, measures, config)
-    partners = _correlated_partners(stream, measures, config, drops)
-    drops["correlation"] = partners.partner >= 0
-    verdicts = pd.DataFrame({rule: drops[rule] for rule in config.rules})
-    kept = ~verdicts.any(axis="columns")
-    table = pd.DataFrame(
+    table = measures_table(stream, measures)
+    partners = _correlated_partners(stream, measures, config, _drops_by_itself(table, config))
+    # Position -1, no partner, is the missing name at the end.
+    table["correlated_with"] = pd.Series([*stream.features, None], dtype="str").take(partners.partner).array
+    table["correlation"] = partners.r
+    table[["kept", "dropped_by"]] = verdicts(table, config)
+    if not table["kept"].any():
+        raise ProfileError(_nothing_left(table, stream, measures))
+    return table[FEATURE_SELECTION.column_names]
+
+
+def measures_table(stream: PlateStream, measures: FeatureMeasures) -> pd.DataFrame:
+    """Give the columns of ``FEATURE_SELECTION`` that say what each feature is like, whatever the rules."""
+    return pd.DataFrame(
         {
             "feature": pd.Series(stream.features, dtype="str"),
-            "kept": kept,
-            "dropped_by": verdicts.idxmax(axis="columns").astype("str").where(~kept),
             "nan_share": measures.n_nan / stream.n_wells,
             "n_missing": measures.n_missing,
             "n_plates_missing": measures.n_plates_missing,
             "frequency_ratio": measures.frequency_ratio,
             "unique_ratio": measures.unique_ratio,
-            # Position -1, no partner, is the missing name at the end.
-            "correlated_with": pd.Series([*stream.features, None], dtype="str").take(partners.partner).array,
-            "correlation": partners.r,
         }
     )
-    if not kept.any():
-        raise ProfileError(_nothing_left(table, stream, measures))
-    return table
+
+
+def verdicts(table: pd.DataFrame, config: SelectionConfig) -> pd.DataFrame:
+    """Give ``kept`` and ``dropped_by`` of each feature, from the other columns of a ``FEATURE_SELECTION`` table."""
+    drops = _drops_by_itself(table, config) | {"correlation": table["correlation"] > config.correlation_threshold}
+    asked = pd.DataFrame({rule: drops[rule] for rule in config.rules}, index=table.index)
+    kept = ~asked.any(axis="columns")
+    return pd.DataFrame({"kept": kept, "dropped_by": asked.idxmax(axis="columns").astype("str").where(~kept)})
 
 
 def apply_selection(profiles: PlateValues, selection: pd.DataFrame) -> Profiles:
@@ -216,24 +224,24 @@ def _refuse_gaps(selected: Profiles) -> None:
         )
 
 
-def _drops_by_itself(stream: PlateStream, measures: FeatureMeasures, config: SelectionConfig) -> dict[str, BoolArray]:
-    """Tell by rule which features, (p,), it drops, for the rules that judge each feature by itself."""
+def _drops_by_itself(table: pd.DataFrame, config: SelectionConfig) -> dict[str, pd.Series]:
+    """Tell by rule which features it drops, for the rules that judge each feature by itself."""
     return {
-        "variance": (measures.frequency_ratio < config.frequency_cut) | (measures.unique_ratio < config.unique_cut),
-        "nan": measures.n_nan / stream.n_wells > config.nan_cutoff,
-        "blocklist": np.isin(stream.features, sorted(config.blocklist)),
-        REMAINING: measures.n_missing > 0,
+        "variance": (table["frequency_ratio"] < config.frequency_cut) | (table["unique_ratio"] < config.unique_cut),
+        "nan": table["nan_share"] > config.nan_cutoff,
+        "blocklist": table["feature"].isin(config.blocklist),
+        REMAINING: table["n_missing"] > 0,
     }
 
 
 def _correlated_partners(
-    stream: PlateStream, measures: FeatureMeasures, config: SelectionConfig, drops: dict[str, BoolArray]
+    stream: PlateStream, measures: FeatureMeasures, config: SelectionConfig, drops: dict[str, pd.Series]
 ) -> CorrelatedPartner:
     """Apply the correlation rule, if it is asked, to the features that it sees."""
     visible = np.full(len(stream.features), "correlation" in config.rules)
     if config.view == "hidden" and visible.any():
         for rule in config.rules[: config.rules.index("correlation")]:
-            visible &= ~drops[rule]
+            visible &= ~drops[rule].to_numpy()
     return correlated_partners(stream, measures, config.correlation_threshold, visible)
 
 

@@ -9,21 +9,19 @@ import numpy as np
 import pandas as pd
 
 from cpjump_assets.science.perturbations import OFFICIAL_FILE
-from cpjump_assets.science.plates import MAIN_BATCH
+from cpjump_assets.science.plates import MAIN_BATCH, PLATE_COLUMNS, WELL_COLUMNS
 from cpjump_assets.science.policies import ABSENT_FROM_OFFICIAL_TABLE, ISSUE_KINDS, SEEDING_FAILURE, STAIN_ANOMALY
 from cpjump_assets.science.schemas import STRING, Column, TableSchema
 from cpjump_assets.science.strategies import SUBSETS
 
 _REPOSITORY = "jump-cellpainting/2024_Chandrasekaran_NatureMethods_CPJUMP1"
 _PROTOCOL_REPOSITORY = "carpenter-singh-lab/2023_Cimini_NatureProtocols"
-_PLATE = ["Metadata_Batch", "Metadata_Plate"]
-_WELL = [*_PLATE, "Metadata_Well"]
 _NO_ANOMALY = "none"
 
 KNOWN_ISSUES = TableSchema(
     "known_issues",
     "a known issue of a plate acquisition, or of one well of it",
-    ("issue", *_WELL),
+    ("issue", *WELL_COLUMNS),
     (
         Column("issue", "string", "kind of issue", allowed=tuple(ISSUE_KINDS)),
         Column("Metadata_Batch", "string", "batch of plates that were imaged together"),
@@ -65,7 +63,7 @@ def known_issues(wells: pd.DataFrame) -> pd.DataFrame:
         and BR00117005). The experiment metadata name no anomaly for the plates of the bleaching batch, although these
         are WGA plates of the main batch, imaged again; neither does this table.
     """
-    acquisitions = wells[[*_PLATE, "Metadata_anomaly"]].drop_duplicates()
+    acquisitions = wells[[*PLATE_COLUMNS, "Metadata_anomaly"]].drop_duplicates()
     parts = [_seeding_failures(acquisitions), _stain_anomalies(acquisitions), _absent_wells(wells)]
     table = pd.concat([part.reindex(columns=KNOWN_ISSUES.column_names).astype(STRING) for part in parts])
     return KNOWN_ISSUES.normalise(table, KNOWN_ISSUES.name)
@@ -87,7 +85,7 @@ def concerned(wells: pd.DataFrame, issues: pd.DataFrame) -> pd.Series:
         With the index of ``wells``.
     """
     of_plate = issues["Metadata_Well"].isna()
-    found = _is_among(wells, issues[of_plate], _PLATE) | _is_among(wells, issues[~of_plate], _WELL)
+    found = _is_among(wells, issues[of_plate], PLATE_COLUMNS) | _is_among(wells, issues[~of_plate], WELL_COLUMNS)
     return pd.Series(found, index=wells.index)
 
 
@@ -104,7 +102,7 @@ def issues_by_plate(issues: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``issue``, ``Metadata_Batch``, ``Metadata_Plate``, ``Metadata_anomaly`` and ``wells``: a number, or ``all``.
     """
-    key = ["issue", *_PLATE, "Metadata_anomaly"]
+    key = ["issue", *PLATE_COLUMNS, "Metadata_anomaly"]
     table = issues.groupby(key, dropna=False, as_index=False).agg(wells=("Metadata_Well", "count"))
     return table.assign(wells=table["wells"].astype(STRING).mask(table["wells"] == 0, "all"))
 
@@ -137,8 +135,8 @@ def issues_in_subsets(manifest: pd.DataFrame, issues: pd.DataFrame) -> pd.DataFr
 
 
 def _seeding_failures(acquisitions: pd.DataFrame) -> pd.DataFrame:
-    plates = pd.MultiIndex.from_frame(acquisitions[_PLATE])
-    known = acquisitions.loc[plates.isin(list(_SEEDING_FAILURES)), _PLATE]
+    plates = pd.MultiIndex.from_frame(acquisitions[PLATE_COLUMNS])
+    known = acquisitions.loc[plates.isin(list(_SEEDING_FAILURES)), PLATE_COLUMNS]
     told = [_SEEDING_FAILURES[key] for key in known.itertuples(index=False, name=None)]
     reasons, sources = [reason for reason, _ in told], [source for _, source in told]
     return known.assign(issue=SEEDING_FAILURE, reason=reasons, source=sources)
@@ -152,7 +150,7 @@ def _stain_anomalies(acquisitions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _absent_wells(wells: pd.DataFrame) -> pd.DataFrame:
-    absent = wells.loc[wells["Metadata_is_primary"] & ~wells["Metadata_in_official_table"], _WELL]
+    absent = wells.loc[wells["Metadata_is_primary"] & ~wells["Metadata_in_official_table"], WELL_COLUMNS]
     return absent.assign(
         issue=ABSENT_FROM_OFFICIAL_TABLE,
         reason="The official split table has no row of the well.",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from cpjump_assets.science.normalize import MAD_TO_SIGMA
+from cpjump_assets.science.plates import PLATE_COLUMNS
 from cpjump_assets.science.replicate_correlation import SAME_CONDITION
 
 
@@ -70,10 +71,9 @@ def plate_findings(plates: pd.DataFrame, rules: SoundPlate | None = None) -> pd.
     at_most: dict[str, tuple[pd.Series, pd.Series | float]] = {
         "strong edge effect": (beyond_chance, usual_edge + rules.edge_deviations * edge_spread)
     }
-    key = ["Metadata_Batch", "Metadata_Plate"]
     parts = []
     for finding, (values, bound) in {**at_least, **at_most}.items():
-        table = plates[key].assign(finding=finding, value=values.astype(float), bound=bound)
+        table = plates[PLATE_COLUMNS].assign(finding=finding, value=values.astype(float), bound=bound)
         wrong = table["value"] < table["bound"] if finding in at_least else table["value"] > table["bound"]
         parts.append(table[wrong])
-    return pd.concat(parts).sort_values([*key, "finding"], ignore_index=True)
+    return pd.concat(parts).sort_values([*PLATE_COLUMNS, "finding"], ignore_index=True)

@@ -32,6 +32,12 @@ NEGATIVE_CONTROLS, ALL_WELLS = "negative controls", "all wells"
 _FEWEST_ON_A_SIDE = 2
 """Outer, and inner, wells that a comparison of the two needs."""
 
+_POSITION_MEASURES = (
+    *(f"{place}_{measure}" for place in ("row", "column", "edge") for measure in ("effect", "p")),
+    *("edge_difference", "edge_difference_chance", "edge_features"),
+)
+"""Missing where the wells cannot tell."""
+
 _NOT_OF_THE_PLATE = ("Metadata_plate_map_name", "Metadata_times_imaged", "Metadata_number_of_images")
 _DESCRIPTION = tuple(column for column in EXPERIMENT_METADATA.columns if column.name not in _NOT_OF_THE_PLATE)
 _SHARE = (0.0, 1.0)
@@ -208,7 +214,8 @@ def _positions(Z: Matrix, metadata: pd.DataFrame, controls: Bools) -> dict[str, 
     covered = _cover_the_plate(row[controls], column[controls], is_outer[controls])
     asked = controls if covered else np.ones_like(controls)
     values = comparable(np.compress(asked, Z.T, axis=1).T)
-    of_wells = {
+    of_wells: dict[str, Any] = {
+        **dict.fromkeys(_POSITION_MEASURES, np.nan),
         "position_wells": NEGATIVE_CONTROLS if covered else ALL_WELLS,
         "position_features": values.shape[1],
     }

@@ -1,6 +1,7 @@
 """The plate acquisitions of CPJUMP1 and their keys.
 
-Belongs here: the published list of batches and plate barcodes, and the one spelling of a plate key. Does not belong
+Belongs here: the published list of batches and plate barcodes, the one spelling of a plate key, and the columns that
+say which plate and which well a row is of. Does not belong
 here: what is on a plate (``wells``), or what the gallery holds of it (``gallery.listing``).
 """
 
@@ -38,6 +39,10 @@ BATCHES: dict[str, tuple[str, ...]] = {
         f"BR00{number}{round_}" for number in range(116991, 116995) for round_ in "ABCDEF"
     ),
 }
+
+PLATE_COLUMNS = ["Metadata_Batch", "Metadata_Plate"]
+WELL_COLUMNS = [*PLATE_COLUMNS, "Metadata_Well"]
+"""A barcode comes again in other batches, so that it takes the batch to tell a plate, or a well, from all others."""
 
 
 class PlateKey(NamedTuple):

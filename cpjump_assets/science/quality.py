@@ -11,6 +11,7 @@ import pandas as pd
 
 from cpjump_assets.science.features import Profiles, is_feature, plate_labels
 from cpjump_assets.science.plate_values import PlateValues
+from cpjump_assets.science.plates import WELL_COLUMNS
 
 WELLS_OF_A_PLATE = 384
 
@@ -85,8 +86,7 @@ def count_unusable(profiles: Profiles) -> dict[str, int]:
     profiles
         Profiles of wells, with ``Metadata_Batch``, ``Metadata_Plate`` and ``Metadata_Well``.
     """
-    key = ["Metadata_Batch", "Metadata_Plate", "Metadata_Well"]
     return {
         "values missing or infinite": int((~np.isfinite(profiles.matrix)).sum()),
-        "wells that come more than once": int((profiles.metadata[key].value_counts() > 1).sum()),
+        "wells that come more than once": int((profiles.metadata[WELL_COLUMNS].value_counts() > 1).sum()),
     }

@@ -17,6 +17,7 @@ from cpjump_assets.science.arrays import Floats, Ints
 from cpjump_assets.science.correlations import Groups, medians_between, standard_rows
 from cpjump_assets.science.features import Profiles, well_label
 from cpjump_assets.science.perturbations import EMPTY
+from cpjump_assets.science.plates import PLATE_COLUMNS
 from cpjump_assets.science.similarity import TIE
 
 SAME_CONDITION = [
@@ -31,7 +32,6 @@ SAME_CONDITION = [
 ]
 """Plates that agree in these are replicates of each other: 17 groups of the 51 plates, one of them a single plate."""
 NULL_QUANTILE = 0.95
-_PLATE = ["Metadata_Batch", "Metadata_Plate"]
 
 
 def replicate_correlations(profiles: Profiles) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def replicate_correlations(profiles: Profiles) -> pd.DataFrame:
             profiles.matrix, wells, features=profiles.features, describe_row=lambda row: well_label(metadata, row)
         )
         correlations = standard @ standard.T
-        plates = condition[_PLATE].drop_duplicates()
+        plates = condition[PLATE_COLUMNS].drop_duplicates()
         barcode = metadata["Metadata_Plate"].to_numpy()[wells]
         reagents = np.unique(metadata["Metadata_broad_sample"].to_numpy()[wells], return_inverse=True)[1]
         for batch, plate in plates.itertuples(index=False, name=None):
@@ -76,9 +76,13 @@ def replicate_correlations(profiles: Profiles) -> pd.DataFrame:
             own, others = reagents[on_plate], reagents[~on_plate]
             measures = _compared(correlations[np.ix_(on_plate, ~on_plate)], own, others)
             rows.append(
-                {**dict(zip(_PLATE, (batch, plate), strict=True)), "replicate_plates": len(plates) - 1, **measures}
+                {
+                    **dict(zip(PLATE_COLUMNS, (batch, plate), strict=True)),
+                    "replicate_plates": len(plates) - 1,
+                    **measures,
+                }
             )
-    return pd.DataFrame(rows).sort_values(_PLATE, ignore_index=True)
+    return pd.DataFrame(rows).sort_values(PLATE_COLUMNS, ignore_index=True)
 
 
 def _compared(correlations: Floats, own: Ints, others: Ints) -> dict[str, float]:

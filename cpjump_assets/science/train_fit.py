@@ -29,19 +29,19 @@ from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.feature_selection import SelectionConfig, select_features_over
 from cpjump_assets.science.features import BoolArray, Matrix, Profiles, listed, plate_labels
 from cpjump_assets.science.plate_values import PlateValues, SomeWells
+from cpjump_assets.science.plates import WELL_COLUMNS
 from cpjump_assets.science.schemas import Column, TableSchema
 from cpjump_assets.science.spherize import Float64Array, SpherizeConfig, fit_spherize, sphere
 from cpjump_assets.science.strategies import STRATEGIES, SUBSETS
 from cpjump_assets.science.subsets import subset_of_wells
 
 SELECTION, SPHERING = "feature_selection", "spherize"
-WELL_KEY = ("Metadata_Batch", "Metadata_Plate", "Metadata_Well")
 TRAIN = "train"
 
 TRAIN_FIT_WELLS = TableSchema(
     "train_fit_wells",
     "a well that a fit on the train subset sees",
-    ("split_strategy", "fit", *WELL_KEY),
+    ("split_strategy", "fit", *WELL_COLUMNS),
     (
         Column("split_strategy", "string", "strategy whose train subset it is", allowed=STRATEGIES),
         Column("fit", "string", "what is fitted on it", allowed=(SELECTION, SPHERING)),
@@ -65,7 +65,7 @@ def train_fit_wells(metadata: pd.DataFrame, manifest: pd.DataFrame, strategy: st
     Parameters
     ----------
     metadata
-        The profiled wells of the main batch, with ``WELL_KEY`` and ``Metadata_control_type``.
+        The profiled wells of the main batch, with ``WELL_COLUMNS`` and ``Metadata_control_type``.
     manifest
         ``SPLIT_MANIFEST`` of the strategy.
     strategy
@@ -87,7 +87,7 @@ def train_fit_wells(metadata: pd.DataFrame, manifest: pd.DataFrame, strategy: st
     if impossible is not None:
         raise ProfileError(impossible)
     parts = [
-        metadata.loc[rows, list(WELL_KEY)].assign(split_strategy=strategy, fit=fit, subset=subsets[rows])
+        metadata.loc[rows, WELL_COLUMNS].assign(split_strategy=strategy, fit=fit, subset=subsets[rows])
         for fit, rows in seen.items()
     ]
     return TRAIN_FIT_WELLS.normalise(pd.concat(parts), f"train fit wells {strategy}")
@@ -123,8 +123,8 @@ def _seen_controls(metadata: pd.DataFrame, subsets: "pd.Series[str]") -> BoolArr
 
 def seen_by(fit: str, metadata: pd.DataFrame, fit_wells: pd.DataFrame) -> BoolArray:
     """Tell of each row of the metadata, (n,), whether the record has it among the wells of a fit."""
-    recorded = pd.MultiIndex.from_frame(fit_wells.loc[fit_wells["fit"] == fit, list(WELL_KEY)])
-    seen: BoolArray = pd.MultiIndex.from_frame(metadata[list(WELL_KEY)]).isin(recorded)
+    recorded = pd.MultiIndex.from_frame(fit_wells.loc[fit_wells["fit"] == fit, WELL_COLUMNS])
+    seen: BoolArray = pd.MultiIndex.from_frame(metadata[WELL_COLUMNS]).isin(recorded)
     return seen
 
 

@@ -6,7 +6,9 @@ give. Does not belong here: the fits (``train_fit``), what is done about a breac
 A record says what it says; that the numbers agree proves it. Feature selection over ten thousand wells takes seconds,
 so it is not repeated whole. What is computed again from the train wells is, of every feature, its counts of values
 (``COUNTS``), which another well changes wherever values repeat; and of every feature that the correlation rule drops,
-its r with the feature for whose sake it goes, which any other well changes, one more as one in place of another.
+its r with the feature for whose sake it goes, which any other well changes, one more as one in place of another. From
+these numbers the rules must give the verdicts that are stored. Another well goes unseen only where no value repeats and
+no feature without gaps is dropped for another: the counts of pairs and features say how much was asked.
 Sphering takes less than a second: it is repeated whole, and all values must agree but for rounding.
 """
 
@@ -19,15 +21,16 @@ from numpy.typing import NDArray
 
 from cpjump_assets.science.feature_measures import FeatureMeasures, measure_features
 from cpjump_assets.science.feature_products import Positions, columns_of, products_of_pairs
+from cpjump_assets.science.feature_selection import SelectionConfig, measures_table, verdicts
 from cpjump_assets.science.features import Profiles
 from cpjump_assets.science.plate_stream import PlateStream, stream_of
 from cpjump_assets.science.plate_values import PlateValues
+from cpjump_assets.science.plates import WELL_COLUMNS
 from cpjump_assets.science.spherize import SpherizeConfig
 from cpjump_assets.science.train_fit import (
     SELECTION,
     SPHERING,
     TRAIN,
-    WELL_KEY,
     sphere_on_train,
     train_fit_wells,
     train_plates,
@@ -78,6 +81,8 @@ class SelectionProof(NamedTuple):
         Features compared.
     features_with_other_counts
         Of these, how many have other counts.
+    features_with_another_verdict
+        How many are kept or dropped otherwise than the rules say of the stored numbers.
     pairs
         Pairs of correlated features compared.
     pairs_with_another_r
@@ -89,6 +94,7 @@ class SelectionProof(NamedTuple):
     wells: WellProof
     features: int
     features_with_other_counts: int
+    features_with_another_verdict: int
     pairs: int
     pairs_with_another_r: int
     largest_difference: float
@@ -96,7 +102,8 @@ class SelectionProof(NamedTuple):
     @property
     def holds(self) -> bool:
         """Tell whether all agrees."""
-        return self.wells.holds and not (self.features_with_other_counts or self.pairs_with_another_r)
+        breaches = (self.features_with_other_counts, self.features_with_another_verdict, self.pairs_with_another_r)
+        return self.wells.holds and not any(breaches)
 
 
 class SpheringProof(NamedTuple):
@@ -141,7 +148,7 @@ def prove_wells(fit: str, metadata: pd.DataFrame, manifest: pd.DataFrame, fit_we
     """
     allowed = _wells_of(_allowed(metadata, manifest), fit)
     recorded = _wells_of(fit_wells, fit)
-    others = manifest.loc[manifest["subset"] != TRAIN, list(WELL_KEY[1:])]
+    others = manifest.loc[manifest["subset"] != TRAIN, ["Metadata_Plate", "Metadata_Well"]]
     return WellProof(
         seen=len(recorded),
         held_out=int(recorded.droplevel("Metadata_Batch").isin(pd.MultiIndex.from_frame(others)).sum()),
@@ -151,7 +158,11 @@ def prove_wells(fit: str, metadata: pd.DataFrame, manifest: pd.DataFrame, fit_we
 
 
 def prove_selection(
-    plates: Sequence[PlateValues], manifest: pd.DataFrame, fit_wells: pd.DataFrame, selection: pd.DataFrame
+    plates: Sequence[PlateValues],
+    manifest: pd.DataFrame,
+    fit_wells: pd.DataFrame,
+    selection: pd.DataFrame,
+    config: SelectionConfig,
 ) -> SelectionProof:
     """Compute again, from the train wells of the manifest, what tells whether a selection saw other ones.
 
@@ -163,21 +174,25 @@ def prove_selection(
         As for ``prove_wells``.
     selection
         The stored ``FEATURE_SELECTION``.
+    config
+        The rules.
     """
     metadata = pd.concat([plate.metadata for plate in plates], ignore_index=True)
     stream = stream_of(train_plates(plates, _allowed(metadata, manifest)))
     measures = measure_features(stream)
-    counts = _counts(stream, measures)
+    counts = measures_table(stream, measures).set_index("feature")[list(COUNTS)]
     stored = selection.set_index("feature").reindex(counts.index)
     differ = (counts.to_numpy() != stored[list(COUNTS)].to_numpy()).any(axis=1)
     partner = counts.index.get_indexer(pd.Index(stored["correlated_with"]))
     pairs = np.flatnonzero((partner >= 0) & (measures.n_missing == 0) & (measures.n_missing[partner] == 0))
     r = _correlations(stream, measures, pairs, partner[pairs])
     difference = np.abs(r - stored["correlation"].to_numpy()[pairs])
+    expected = verdicts(selection, config)
     return SelectionProof(
         wells=prove_wells(SELECTION, metadata, manifest, fit_wells),
         features=len(counts),
         features_with_other_counts=int(differ.sum() + (~selection["feature"].isin(counts.index)).sum()),
+        features_with_another_verdict=len(selection[list(expected)].compare(expected)),
         pairs=len(pairs),
         pairs_with_another_r=int((~(difference <= SAME_R)).sum()),
         largest_difference=float(difference.max(initial=0.0)),
@@ -217,17 +232,7 @@ def _allowed(metadata: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def _wells_of(fit_wells: pd.DataFrame, fit: str) -> pd.MultiIndex:
-    return pd.MultiIndex.from_frame(fit_wells.loc[fit_wells["fit"] == fit, list(WELL_KEY)])
-
-
-def _counts(stream: PlateStream, measures: FeatureMeasures) -> pd.DataFrame:
-    columns = {
-        "nan_share": measures.n_nan / stream.n_wells,
-        "n_missing": measures.n_missing,
-        "frequency_ratio": measures.frequency_ratio,
-        "unique_ratio": measures.unique_ratio,
-    }
-    return pd.DataFrame(columns, index=pd.Index(stream.features, name="feature"))[list(COUNTS)]
+    return pd.MultiIndex.from_frame(fit_wells.loc[fit_wells["fit"] == fit, WELL_COLUMNS])
 
 
 def _correlations(

@@ -15,7 +15,7 @@ import pandas as pd
 from cpjump_assets.science.aggregate import CELL_COUNT
 from cpjump_assets.science.arrays import Floats, Ints
 from cpjump_assets.science.errors import BadTableError
-from cpjump_assets.science.features import Matrix, Profiles, listed
+from cpjump_assets.science.features import Matrix, Profiles, listed, well_label
 from cpjump_assets.science.medians import row_medians
 from cpjump_assets.science.schemas import WELLS, Column, TableSchema
 
@@ -93,7 +93,7 @@ def well_quality(normalized: Profiles, wells: pd.DataFrame) -> pd.DataFrame:
     ProfileError
         If the profiles are of several plates.
     BadTableError
-        If ``wells`` lacks a profiled well.
+        If ``wells`` lacks a profiled well, or as ``cell_counts``.
     """
     plate = normalized.plate()
     first = normalized.metadata.iloc[0]
@@ -119,11 +119,23 @@ def well_quality(normalized: Profiles, wells: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell_counts(metadata: pd.DataFrame) -> Floats:
-    """Give the cells of each well, shape (n_wells,); missing where the profiles do not say them."""
-    for name in CELL_COUNTS:
-        if name in metadata:
-            return metadata[name].to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.full(len(metadata), np.nan)
+    """Give the cells of each well, shape (n_wells,); missing where the profiles do not say them.
+
+    Raises
+    ------
+    BadTableError
+        If they say something else than a number: profile files carry it as text.
+    """
+    name = next((name for name in CELL_COUNTS if name in metadata), None)
+    if name is None:
+        return np.full(len(metadata), np.nan)
+    counts = pd.to_numeric(metadata[name], errors="coerce")
+    strange = np.flatnonzero(counts.isna() & metadata[name].notna())
+    if strange.size:
+        first = int(strange[0])
+        found = metadata[name].iloc[first]
+        raise BadTableError(f"{well_label(metadata, first)}: expected a number in {name}, found {found!r}")
+    return counts.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _magnitudes(X: Matrix) -> dict[str, Floats | Ints]:

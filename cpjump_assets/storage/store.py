@@ -25,6 +25,7 @@ from cpjump_assets.science.errors import StoreError
 from cpjump_assets.science.features import Matrix, Profiles
 from cpjump_assets.storage.arrow_frames import text_columns, to_arrow, to_frame
 from cpjump_assets.storage.atomic import atomic_path
+from cpjump_assets.storage.file_state import FileState
 from cpjump_assets.storage.profile_table import ProfileTable, write_profile_table
 
 _FOOTER_KEY = b"cpjump"
@@ -199,8 +200,7 @@ class Store:
             If the table was never made, or the file is not the Parquet file that was written.
         """
         with self.readable(key) as path:
-            table = pq.read_table(path, columns=None if columns is None else list(columns))
-        return to_frame(table)
+            return to_frame(pq.read_table(path, columns=None if columns is None else list(columns)))
 
     def read_profiles(self, key: TableKey) -> Profiles:
         """Read profiles, their features in float32.
@@ -219,7 +219,7 @@ class Store:
         Raises
         ------
         StoreError
-            As ``read``; also when values are asked for and the file has gone or is broken.
+            As ``read``; also when values are asked for and the file has gone, is broken or was replaced.
         """
         return StoredProfiles(self, key)
 
@@ -233,7 +233,7 @@ class Store:
         """
         with self.readable(key) as path:
             status = path.stat()
-            content = _content_of(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            content = _content_of(path, FileState.of(status))
         if content.provenance is None:
             raise StoreError(f"{path} carries no provenance: it was not written by this platform")
         return StoredTable(
@@ -271,7 +271,7 @@ class Store:
             raise StoreError(f"table {key} is not in the store {self.root}: materialize {key.asset} first")
         try:
             yield path
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
             raise StoreError(f"{path} cannot be read as the Parquet table that was written: {error}") from error
 
 
@@ -314,11 +314,10 @@ class _Content(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _content_of(path: Path, *_status: int) -> _Content:
+def _content_of(path: Path, _state: FileState) -> _Content:
     """Read digest and footer of a file, once for each state in which it lies on disk.
 
-    The footer of 5,792 columns and the digest take 25 ms, and each step asks them of every plate. A file that was put
-    in place or altered since has another inode or another time of change, which no program can set.
+    The footer of 5,792 columns and the digest take 25 ms, and each step asks them of every plate.
     """
     footer = pq.read_metadata(path)
     schema = footer.schema.to_arrow_schema()

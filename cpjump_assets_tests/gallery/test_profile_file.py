@@ -66,6 +66,15 @@ def test_metadata_stay_text_and_features_become_a_matrix_of_float32(file):
     np.testing.assert_array_equal(matrix, np.float32([[1024.5, -0.5], [np.nan, 1e-05], [np.nan, 3.1416e10]]))
 
 
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_blank_text_is_missing(file, quote):
+    """A blank reagent says nothing (DMSO, empty): it must not stand against the wells table as another name."""
+    rows = [f"BR00116991,A01,{quote}{quote},1,2", f"BR00116991,A02,{quote}7{quote},1,2"]
+    counts = read_profile_csv(file(_text(rows=rows)), PLATE).metadata["Metadata_Object_Count"]
+    assert counts.isna().tolist() == [True, False]
+    assert counts.dtype == "str"
+
+
 def test_rows_come_in_the_order_of_wells(file):
     profiles = read_profile_csv(file(_text(rows=ROWS[::-1])), PLATE)
     assert profiles.metadata["Metadata_Well"].tolist() == ["A01", "A02", "B01"]

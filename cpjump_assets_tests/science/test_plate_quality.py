@@ -202,6 +202,20 @@ def test_where_controls_leave_much_of_the_plate_out_all_wells_are_asked(planted)
     assert row["column_p"] == 0.001
 
 
+def test_wells_of_the_edge_alone_say_nothing_of_the_edge(planted):
+    """A refresh of one plate may hold no other well: what nothing is known of is missing, not an error."""
+    code = "BR00117020"
+    outer = planted.annotated[code].metadata["Metadata_is_outer"].to_numpy(dtype=bool)
+    annotated, normalized = (
+        Profiles(wells.metadata, wells.values(), wells.features)
+        for wells in (SomeWells(profiles[code], outer) for profiles in (planted.annotated, planted.normalized))
+    )
+    complete = np.flatnonzero(np.isfinite(normalized.matrix).all(axis=0))
+    table = plate_quality([measure_plate(annotated, normalized)], normalized.take_features(complete))
+    assert table[["edge_effect", "edge_p", "edge_difference", "edge_features"]].isna().all(axis=None)
+    assert table["row_effect"].notna().all()
+
+
 def test_cells_are_summed_up_where_the_profiles_carry_them(planted):
     code = "BR00117020"
     counts = np.arange(384) * 10.0

@@ -8,6 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from cpjump_assets.science.errors import ProfileError
 from cpjump_assets.science.feature_selection import PAPER_2024, select_features
 from cpjump_assets.science.features import Profiles, stack
+from cpjump_assets.science.plates import WELL_COLUMNS
 from cpjump_assets.science.policies import CONTROL_POLICIES, DEFAULT_POLICY, KEEP_ALL
 from cpjump_assets.science.spherize import SpherizeConfig, fit_spherize
 from cpjump_assets.science.splits import split_manifest
@@ -17,7 +18,6 @@ from cpjump_assets.science.train_fit import (
     SELECTION,
     SPHERING,
     TRAIN_FIT_WELLS,
-    WELL_KEY,
     missing_by_subset,
     seen_by,
     select_on_train,
@@ -112,7 +112,7 @@ def test_on_the_real_layout_no_held_out_well_is_seen(real, strategy: str, policy
     assert not keys.isin(pd.MultiIndex.from_frame(held_out)).any()
     counts = wells["fit"].value_counts()
     assert counts[SELECTION] == (manifest["subset"] == "train").sum()
-    of_fit = wells.merge(layout, on=list(WELL_KEY))
+    of_fit = wells.merge(layout, on=WELL_COLUMNS)
     controls = of_fit[of_fit["fit"] == SPHERING]
     assert set(controls["Metadata_control_type"]) == {"negcon"}
     assert controls["Metadata_is_primary"].all()

@@ -39,7 +39,7 @@ class Tables(NamedTuple):
     sphered: Profiles
 
     def selection_proof(self):
-        return prove_selection(self.plates, self.manifest, self.wells, self.selection)
+        return prove_selection(self.plates, self.manifest, self.wells, self.selection, PAPER_2024)
 
     def sphering_proof(self):
         return prove_sphering(self.manifest, self.wells, self.selected, self.sphered, CONFIG)
@@ -137,6 +137,19 @@ def test_a_selection_of_other_features_is_caught() -> None:
     foreign = tables.selection.assign(feature=tables.selection["feature"].replace("Cells_F09", "Cells_X"))
     proof = tables._replace(selection=foreign).selection_proof()
     assert proof.features_with_other_counts == 2  # one is missing and one is not known
+
+
+@pytest.mark.parametrize("feature", ["Cells_F01", "Cells_F05", "Cells_F09"])
+def test_a_verdict_that_the_numbers_do_not_give_is_caught(feature: str) -> None:
+    """All numbers are of the train wells; what is kept was chosen by something else."""
+    tables = made()
+    chosen = tables.selection["feature"] == feature
+    kept = tables.selection["kept"] ^ chosen
+    dropped_by = tables.selection["dropped_by"].mask(chosen & kept).mask(chosen & ~kept, "variance")
+    proof = tables._replace(selection=tables.selection.assign(kept=kept, dropped_by=dropped_by)).selection_proof()
+    assert proof.features_with_another_verdict == 1
+    assert (proof.features_with_other_counts, proof.pairs_with_another_r) == (0, 0)
+    assert not proof.holds
 
 
 @pytest.mark.parametrize("fit", [SELECTION, SPHERING])

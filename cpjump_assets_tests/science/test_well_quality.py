@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cpjump_assets.science.errors import BadTableError, ProfileError
 from cpjump_assets.science.features import Profiles
 from cpjump_assets.science.positions import POSITIONS
-from cpjump_assets.science.well_quality import CELL_COUNTS, WELL_QUALITY, well_quality
+from cpjump_assets.science.well_quality import CELL_COUNTS, WELL_QUALITY, cell_counts, well_quality
 
 MEASURES = ["missing_features", "rms_z", "median_abs_z", "induction"]
 
@@ -130,3 +130,11 @@ def test_a_well_that_the_layout_lacks_is_named():
 def test_profiles_of_two_plates_are_refused():
     with pytest.raises(ProfileError, match="one plate"):
         well_quality(_normalized(np.ones((2, 2)), Metadata_Plate=["P1", "P2"]), _layout())
+
+
+@pytest.mark.parametrize("name", CELL_COUNTS)
+def test_cell_counts_that_a_file_carried_as_text(name):
+    rows = pd.DataFrame({"Metadata_Well": ["A01", "A02", "A03"], name: pd.Series(["12", None, "0"], dtype="str")})
+    np.testing.assert_array_equal(cell_counts(rows), [12, np.nan, 0])
+    with pytest.raises(BadTableError, match=f"well A02: expected a number in {name}, found 'NA'"):
+        cell_counts(rows.fillna({name: "NA"}))

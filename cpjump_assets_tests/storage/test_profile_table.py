@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cpjump_assets.science.errors import StoreError
 from cpjump_assets.science.features import Profiles
-from cpjump_assets.storage.profile_table import ProfileTable, write_profile_table
+from cpjump_assets.storage.atomic import atomic_path
+from cpjump_assets.storage.profile_table import ProfileTable, _read_block, write_profile_table
 
 N, P = 24, 61
 
@@ -47,7 +49,8 @@ def _assert_same(found: Profiles, expected: Profiles) -> None:
 
 def _reads_as_block(path: Path) -> bool:
     table = ProfileTable(path)
-    return table._block is not None and table._read_block(table._block, 0, len(table.features)) is not None
+    with path.open("rb") as stream:
+        return table._block is not None and _read_block(stream, table._block, 0, len(table.features)) is not None
 
 
 def test_profiles_read_back_as_they_were_written(path: Path, profiles: Profiles) -> None:
@@ -128,3 +131,79 @@ def test_a_batch_of_many_wells_stays_one_page_a_column(tmp_path: Path) -> None:
     write_profile_table(tmp_path / "big.parquet", big, {})
     assert _reads_as_block(tmp_path / "big.parquet")
     np.testing.assert_array_equal(ProfileTable(tmp_path / "big.parquet").values(), X)
+
+
+def _write_elsewhere(path: Path, frame: pd.DataFrame, *, required: bool = True, **options: object) -> None:
+    """Write as another program may: plain and uncompressed like ours, but not in our layout."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    fields = [
+        pa.field(item.name, item.type, nullable=not required or item.name == "Metadata_Well") for item in table.schema
+    ]
+    options = {"use_dictionary": False, "write_statistics": False, "compression": "none", **options}
+    pq.write_table(table.cast(pa.schema(fields)), path, **options)
+
+
+def _frame(n: int, p: int) -> pd.DataFrame:
+    values = np.random.default_rng(2).normal(size=(n, p)).astype(np.float32)
+    frame = pd.DataFrame(values, columns=[f"F{feature}" for feature in range(p)])
+    frame.insert(0, "Metadata_Well", [f"W{well}" for well in range(n)])
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "alter", "options"),
+    [
+        pytest.param(384, 5, {}, {"use_byte_stream_split": [f"F{f}" for f in range(5)]}, id="bytes apart"),
+        pytest.param(384, 5, {"F2": np.arange(384, dtype=np.int32)}, {}, id="integers in the middle"),
+        pytest.param(384, 5, {}, {"data_page_version": "2.0"}, id="other pages"),
+        pytest.param(50_000, 1, {}, {"max_rows_per_page": 20_000}, id="several pages"),
+        pytest.param(384, 5, dict.fromkeys([f"F{f}" for f in range(5)], np.zeros(384, np.float32)), {}, id="zeros"),
+        pytest.param(384, 5, {}, {"row_group_size": 100}, id="several row groups"),
+        pytest.param(384, 5, {}, {"required": False}, id="nothing is null"),
+    ],
+)
+def test_a_plain_file_of_another_layout_is_read_right(
+    tmp_path: Path, n: int, p: int, alter: dict[str, np.ndarray], options: dict[str, object]
+) -> None:
+    frame = _frame(n, p).assign(**alter)
+    _write_elsewhere(tmp_path / "other.parquet", frame, **options)
+    np.testing.assert_array_equal(ProfileTable(tmp_path / "other.parquet").values(), frame.iloc[:, 1:].to_numpy())
+
+
+@pytest.mark.parametrize("n_null", [1, 3, 7, 13])
+def test_wells_without_any_value_are_no_reason_to_shift_the_others(tmp_path: Path, n_null: int) -> None:
+    """A null takes no bytes: so many in the same wells of all features make columns of equal length, not of ours."""
+    frame = _frame(384, 3)
+    frame.iloc[5 : 5 + n_null, 1:] = np.nan
+    _write_elsewhere(tmp_path / "other.parquet", frame, required=False)
+    np.testing.assert_array_equal(ProfileTable(tmp_path / "other.parquet").values(), frame.iloc[:, 1:].to_numpy())
+
+
+def test_metadata_between_features_and_names_of_all_kinds(tmp_path: Path) -> None:
+    frame = _frame(24, 3).rename(columns={"F0": "Zellen.Größe", "F1": "a, b", "F2": "細胞"})
+    frame.insert(2, "Metadata_between", range(24))
+    _write_elsewhere(tmp_path / "other.parquet", frame)
+    table = ProfileTable(tmp_path / "other.parquet")
+    assert table.features == ("Zellen.Größe", "a, b", "細胞")
+    assert list(table.metadata) == ["Metadata_Well", "Metadata_between"]
+    np.testing.assert_array_equal(table.values(), frame[list(table.features)].to_numpy())
+    write_profile_table(tmp_path / "ours.parquet", table.read(), {})
+    assert _reads_as_block(tmp_path / "ours.parquet")
+    _assert_same(ProfileTable(tmp_path / "ours.parquet").read(), table.read())
+
+
+def test_a_feature_of_text_is_refused(tmp_path: Path) -> None:
+    _write_elsewhere(tmp_path / "other.parquet", _frame(24, 3).assign(F1="much"))
+    with pytest.raises(StoreError, match=r"other\.parquet: expected numbers in feature F1, found .*string"):
+        ProfileTable(tmp_path / "other.parquet").values()
+
+
+def test_a_file_that_was_replaced_since_it_was_opened_is_refused(path: Path, profiles: Profiles) -> None:
+    """Other wells in the same layout: their values would be taken for those of the wells that were read before."""
+    table = ProfileTable(path)
+    turned = Profiles(profiles.metadata[::-1].reset_index(drop=True), profiles.matrix[::-1], profiles.features)
+    with atomic_path(path) as part:
+        write_profile_table(part, turned, {b"made": b"by us"})
+    with pytest.raises(StoreError, match=r"table\.parquet was replaced or altered after it was opened"):
+        table.values()
+    _assert_same(ProfileTable(path).read(), turned)

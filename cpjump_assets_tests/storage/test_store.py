@@ -55,13 +55,26 @@ def test_profiles_that_vanish_or_break_after_they_were_opened_say_so(store: Stor
     store.write_profiles(KEY, Profiles.from_frame(_frame()), MADE)
     opened = store.open_profiles(KEY)
     store.path(KEY).write_bytes(b"PAR1 broken")
-    with pytest.raises(StoreError, match="cannot be read as the Parquet table"):
+    with pytest.raises(StoreError, match="was replaced or altered after it was opened"):
         opened.values()
+    with pytest.raises(StoreError, match="cannot be read as the Parquet table"):
+        store.open_profiles(KEY)
     store.remove(KEY)
     with pytest.raises(StoreError, match="materialize normalized_profiles first"):
         opened.values()
     with pytest.raises(StoreError, match="materialize normalized_profiles first"):
         store.open_profiles(KEY)
+
+
+@pytest.mark.parametrize("name", [b"Metadata_Well", b"Cells_AreaShape_Area"])
+def test_names_that_are_no_text_any_more_say_so(store: Store, name: bytes) -> None:
+    profiles = Profiles(pd.DataFrame({"Metadata_Well": ["A01"]}), np.ones((1, 1)), ("Cells_AreaShape_Area",))
+    store.write_profiles(KEY, profiles, MADE)
+    broken = store.path(KEY).read_bytes().replace(name, name[:-1] + b"\xff")
+    store.path(KEY).write_bytes(broken)
+    for read in (store.read, store.read_profiles, store.describe):
+        with pytest.raises(StoreError, match="cannot be read as the Parquet table"):
+            read(KEY)
 
 
 def test_a_file_that_was_altered_or_replaced_is_described_anew(store: Store) -> None:

@@ -42,7 +42,8 @@ def spherized_profiles_finite(platform: Platform) -> dg.AssetCheckResult:
     name=_NAME,
     description=(
         "Features were selected over the train wells of the stored manifest and no other well: the wells on record are "
-        "these, and the counts of values and the correlations of the stored table are what these wells give."
+        "these, the counts of values and the correlations of the stored table are what these wells give, and its "
+        "verdicts are what the rules say of them."
     ),
     blocking=True,
     partitions_def=strategies,
@@ -59,6 +60,7 @@ def selection_fitted_on_train_only(context: dg.AssetCheckExecutionContext, platf
             store.read(tables.SPLIT_MANIFEST.key(strategy)),
             store.read(tables.TRAIN_FIT_WELLS.key(strategy)),
             store.read(tables.TRAIN_FEATURE_SELECTION.key(strategy)),
+            platform.preset.selection,
         )
 
     return _verdict(context, store, (tables.TRAIN_FIT_WELLS, tables.TRAIN_FEATURE_SELECTION), prove)
