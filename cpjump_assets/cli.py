@@ -93,6 +93,8 @@ def demo(folder: Path, size: str, seed: int, reference: Path | None) -> None:
 def refresh(plates: str | None, batches: tuple[str, ...]) -> None:
     """Pull and normalize the plates that changed, then make splits, audits and scores again.
 
+    CPJUMP_PRESET says how profiles are made; paper_2021 begins with the single cells, 23 GB a plate.
+
     \b
     Examples:
       cpjump refresh

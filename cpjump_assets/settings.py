@@ -51,7 +51,8 @@ class Settings:
     exclude
         Kinds of known issues (``science.policies``) whose wells the splits leave out; none by default.
     home
-        Dagster home, ``DAGSTER_HOME``; None keeps it beside the tables.
+        Dagster home, ``DAGSTER_HOME``; None keeps it beside the tables. Another preset than the default takes a folder
+        in it.
     """
 
     gallery: str = DEFAULT_GALLERY
@@ -105,7 +106,12 @@ class Settings:
     @property
     def dagster_home(self) -> Path:
         """Folder in which Dagster keeps runs and events; each preset has a history of its own."""
-        return self.home or self.tables_folder.resolve() / "dagster_home"
+        if self.home is None:
+            return self.tables_folder.resolve() / "dagster_home"
+        of_preset = f"presets/{self.preset}"
+        # A child process is given the folder of the preset itself, see ``export``.
+        its_own = self.preset == DEFAULT_PRESET or self.home.match(of_preset)
+        return self.home if its_own else self.home / of_preset
 
 
 def _attribute(variable: str) -> str:

@@ -51,7 +51,8 @@ def manifest_summary(manifest: pd.DataFrame, path: Path) -> None:
     console = Console()
     counts = manifest["subset"].value_counts()
     console.print(
-        f"{manifest['split_strategy'].iloc[0]}: {len(manifest):,} wells, {manifest['control_policy'].iloc[0]}"
+        f"{manifest['split_strategy'].iloc[0]}: {len(manifest):,} wells, {manifest['control_policy'].iloc[0]}",
+        soft_wrap=True,
     )
     for subset in SUBSETS:
         wells = manifest[manifest["subset"] == subset]

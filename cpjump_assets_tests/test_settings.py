@@ -41,6 +41,15 @@ def test_another_preset_has_tables_and_a_history_of_its_own_and_shares_what_was_
     assert default.gallery_folder == other.gallery_folder == Path("/store/gallery")
 
 
+def test_a_chosen_dagster_home_does_not_mix_the_histories_of_two_presets() -> None:
+    environment = {"CPJUMP_PRESET": "paper_2021", "DAGSTER_HOME": "/home"}
+    other = Settings.from_environment(environment)
+    assert Settings.from_environment({"DAGSTER_HOME": "/home"}).dagster_home == Path("/home")
+    assert other.dagster_home == Path("/home/presets/paper_2021")
+    child = Settings.from_environment({**environment, "DAGSTER_HOME": str(other.dagster_home)})  # as ``export`` does
+    assert child.dagster_home == other.dagster_home
+
+
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(SettingsError, match="CPJUMP_PRESET must be one of paper_2024, paper_2021, found 'paper_1999'"):
         Settings.from_environment({"CPJUMP_PRESET": "paper_1999"})

@@ -262,11 +262,12 @@ def test_names_from_outside_are_never_read_as_markup(splits, capsys):
     assert "[bold]BRD (train, [/green]); a note" in " ".join(text.split())
 
 
-def test_a_manifest_is_summed_up_with_the_path_in_one_piece(splits, capsys):
+def test_a_manifest_is_summed_up_with_policy_and_path_in_one_piece(splits, capsys):
     path = Path("/x" * 60) / "[final].csv"
-    terminal.manifest_summary(splits.manifests[CELLCLIP], path)
+    policy = "drop_negcon_and_empty+without_seeding_failure+without_stain_anomaly"
+    terminal.manifest_summary(splits.manifests[CELLCLIP].assign(control_policy=policy), path)
     assert _printed(capsys).splitlines() == [
-        "cellclip_cpjump_style: 12,729 wells, drop_negcon_and_empty",
+        f"cellclip_cpjump_style: 12,729 wells, {policy}",
         "  train      9,560 wells, 160 targets",
         "  validate       0 wells,   0 targets",
         "  test       3,169 wells, 125 targets",

@@ -9,6 +9,7 @@ import pytest
 
 from cpjump_assets.build import build_defs
 from cpjump_assets.orchestration.refresh import refresh_plan
+from cpjump_assets.science.leakage import AUDIT_RULES
 from cpjump_assets.settings import Settings
 from cpjump_assets.web import instance_settings, open_instance
 
@@ -197,3 +198,17 @@ def test_the_schedule_waits_to_be_turned_on(definitions: dg.Definitions) -> None
     schedule = definitions.resolve_schedule_def("refresh_schedule")
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
     assert (schedule.cron_schedule, schedule.job_name) == ("0 3 * * 1", "refresh")
+
+
+def test_the_readme_names_every_asset_and_setting() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    names = set().union(*ASSETS.values()) | set(Settings().to_environment())
+    assert {name for name in names if f"`{name}`" not in readme} == set()
+
+
+def test_the_readme_names_every_check_but_those_of_a_rule_or_schema(definitions: dg.Definitions) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    checks = {check.name for check in definitions.resolve_asset_graph().asset_check_keys}
+    families = {name for name in checks if name.endswith("_schema") or name.startswith("promise_")}
+    families |= {rule.name for rule in AUDIT_RULES}
+    assert {name for name in checks - families if f"`{name}`" not in readme} == set()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pycytominer
 import pytest
 
 from cpjump_assets.science import annotate as module
@@ -64,6 +65,17 @@ def test_each_well_gets_its_own_row_of_wells_in_the_order_of_wells(profile: pd.D
     assert frame["Cells_A"].tolist() == [10.0, 20.0, 30.0]
     assert frame["Metadata_Count_Cells"].tolist() == [1, 2, 3]
     assert frame["Metadata_target_is_across"].dtype == "boolean"
+
+
+def test_the_annotation_is_pycytominers(profile: pd.DataFrame, wells: pd.DataFrame) -> None:
+    """Its columns of a well are ours; what differs is the order of rows and columns."""
+    own = wells[wells["Metadata_Plate"] == PLATE.barcode]
+    platemap = own.drop(columns=["Metadata_Batch", "Metadata_Plate"])
+    theirs = pycytominer.annotate(profile, platemap, join_on=["Metadata_Well", "Metadata_Well"])
+    theirs = theirs.assign(Metadata_Batch=PLATE.batch).sort_values("Metadata_Well", ignore_index=True)
+    ours = annotate(profile, wells, PLATE).to_frame()
+    assert set(theirs.columns) == set(ours.columns)
+    pd.testing.assert_frame_equal(theirs[list(ours.columns)], ours, check_dtype=False)
 
 
 def test_the_wells_table_wins_over_an_older_annotation_in_the_file(profile: pd.DataFrame, wells: pd.DataFrame) -> None:

@@ -34,10 +34,10 @@ _SHOWN = {
     "different": "different",
     "share equal": "share_equal",
     "within 1 unit": "share_within_one_unit",
-    "largest relative difference": "largest_relative_difference",
-    "features only ours": "features_only_ours",
-    "only published": "features_only_published",
-    "of them withheld": "features_withheld",
+    "largest": "largest_relative_difference",
+    "only ours": "features_only_ours",
+    "only theirs": "features_only_published",
+    "withheld": "features_withheld",
 }
 
 
@@ -109,6 +109,11 @@ def _compare(plate: "PlateKey", ours: OurLevels, held: "Mapping[Level, Inventory
         withheld = ours.withheld(level, key)
         rows.append(compare_level(ours.profiles(level, key), published, plate=plate, level=level, withheld=withheld))
     table = reproduction_table(rows, str(tables.PROFILE_REPRODUCTION.key(key)))
-    files = {f"published {level}": f"{row.key} (ETag {row.etag}, {row.verification})" for level, row in held.items()}
+    files = {f"published {level}": f"{_name(row)} (ETag {row.etag}, {row.verification})" for level, row in held.items()}
     shown = markdown_table(narrow(table, _SHOWN)) if rows else "nothing to compare: no level is both published and made"
     return Made(table, {"levels": shown, **files})
+
+
+def _name(row: "InventoryRow") -> str:
+    """Give the name of a pulled file; a whole key would widen the page of the web UI beyond the window."""
+    return row.key.rpartition("/")[2]
