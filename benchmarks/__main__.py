@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
-COMPARISONS = tuple(f"benchmarks.{name}" for name in ("profiles", "retrieval", "p_values", "scaling", "all_pairs"))
+COMPARISONS = tuple(
+    f"benchmarks.{name}"
+    for name in ("profiles", "stored_layout", "stages", "retrieval", "p_values", "scaling", "all_pairs")
+)
 
 
 def main() -> None:
