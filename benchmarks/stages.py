@@ -22,6 +22,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from benchmarks.processes import (
     blas_threads,
     in_fresh_process,
@@ -154,7 +156,7 @@ class Batch:
             make(clock, plate)
 
         def work(clock: _Clock) -> None:
-            with ThreadPoolExecutor(self._workers) as pool:
+            with threadpool_limits(1, "blas"), ThreadPoolExecutor(self._workers) as pool:  # as the assets do
                 for _ in pool.map(partial(plate, clock), self._plates):
                     pass  # an error of a plate is raised here
 

@@ -141,10 +141,13 @@ def map_plates(
             schema.check(made.content, str(key))
         return wanted, made.write(store, key, wanted.provenance), made.metadata
 
+    from threadpoolctl import threadpool_limits
+
     failures: dict[str, CpjumpError] = {}
     remade = 0
     pointers = _EventPointers(context.instance)
     pool = ThreadPoolExecutor(PLATE_WORKERS)
+    blas = threadpool_limits(1, "blas")  # plates share the cores; threads of BLAS below them only wait for each other
     try:
         pending: dict[str, Future] = {plate: pool.submit(work, plate) for plate in plates}
         for plate, future in pending.items():
@@ -163,6 +166,7 @@ def map_plates(
     finally:
         # On an interrupt the plates that have not begun are given up.
         pool.shutdown(cancel_futures=True)
+        blas.restore_original_limits()
     context.log.info(f"{asset.name}: {remade} plates made, {len(plates) - remade - len(failures)} unchanged")
     if failures:
         lines = [f"{plate}: {error}" for plate, error in failures.items()]

@@ -108,9 +108,9 @@ def products_of_all(columns: Columns) -> NDArray[np.float32]:
     return _add_products(total, wells[:, :filled])
 
 
-def blocks(c: int) -> Iterator[slice]:
-    """Cut c features into blocks whose standardized values stay in the cache."""
-    return (slice(start, min(start + FEATURE_BLOCK, c)) for start in range(0, c, FEATURE_BLOCK))
+def blocks(c: int, width: int = FEATURE_BLOCK) -> Iterator[slice]:
+    """Cut c features into blocks; those of the default width keep their standardized values in the cache."""
+    return (slice(start, min(start + width, c)) for start in range(0, c, width))
 
 
 def _add_products(total: NDArray[np.float32], wells: NDArray[np.float32]) -> NDArray[np.float32]:
