@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cpjump_assets.gallery.backend_file import BackendFile
+from cpjump_assets.gallery.cells.backend_file import BackendFile
 from cpjump_assets.gallery.profile_file import read_profile_csv
 from cpjump_assets.science.aggregate import aggregate_cells
 from cpjump_assets.science.feature_selection import (

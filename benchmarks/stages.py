@@ -32,9 +32,9 @@ from benchmarks.processes import (
     reset_peak,
     wall_seconds,
 )
-from cpjump_assets.gallery.metadata import load_metadata
 from cpjump_assets.gallery.profile_file import read_profile_csv
-from cpjump_assets.gallery.reference import ReferenceRoot
+from cpjump_assets.gallery.reference.metadata import load_metadata
+from cpjump_assets.gallery.reference.root import ReferenceRoot
 from cpjump_assets.science.annotate import annotate
 from cpjump_assets.science.feature_selection import (
     apply_selection,

@@ -162,7 +162,7 @@ def aggregate(source: Path, plate: str, out: Path, how: Literal["median", "mean"
       cpjump aggregate BR00117010.sqlite --plate BR00117010 --out BR00117010.csv
       cpjump aggregate analysis/ --plate BR00117010 --how mean --out means.parquet
     """
-    from cpjump_assets.gallery.single_cells import open_cells
+    from cpjump_assets.gallery.cells.single_cells import open_cells
     from cpjump_assets.science.aggregate import aggregate_cells
     from cpjump_assets.storage.export import export_table, require_table_suffix
     from cpjump_assets.terminal import aggregation_summary
@@ -202,7 +202,7 @@ def split(strategy: str, out: Path, exclude: tuple[str, ...]) -> None:
       cpjump split cellclip_cpjump_style --exclude seeding_failure --out manifest.csv
       CPJUMP_REFERENCE=path/to/reference cpjump split cpjump1_official_gene_compound --out manifest.parquet
     """
-    from cpjump_assets.gallery.metadata import load_metadata
+    from cpjump_assets.gallery.reference.metadata import load_metadata
     from cpjump_assets.science.leakage import validate_manifest
     from cpjump_assets.science.splits import split_manifest
     from cpjump_assets.storage.export import export_table
@@ -228,7 +228,7 @@ def audit(manifest: Path, subset_column: str | None) -> None:
     Example:
       cpjump audit my_split.csv
     """
-    from cpjump_assets.gallery.metadata import load_metadata
+    from cpjump_assets.gallery.reference.metadata import load_metadata
     from cpjump_assets.science.foreign_manifests import audit_foreign_manifest
     from cpjump_assets.storage.export import read_user_csv
     from cpjump_assets.terminal import audit_table
@@ -244,7 +244,7 @@ def audit(manifest: Path, subset_column: str | None) -> None:
 
 
 def _reference() -> Any:
-    from cpjump_assets.gallery.reference import ReferenceRoot
+    from cpjump_assets.gallery.reference.root import ReferenceRoot
 
     settings = Settings.from_environment()
     return ReferenceRoot.parse(settings.reference, endpoint=settings.s3_endpoint)

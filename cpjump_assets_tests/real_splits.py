@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from cpjump_assets.gallery.metadata import load_metadata
-from cpjump_assets.gallery.reference import ReferenceRoot
+from cpjump_assets.gallery.reference.metadata import load_metadata
+from cpjump_assets.gallery.reference.root import ReferenceRoot
 from cpjump_assets.science.leakage import audit
 from cpjump_assets.science.splits import split_manifest
 from cpjump_assets.science.strategies import STRATEGIES

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cpjump_assets.gallery.client import connections_for, gallery_client
-from cpjump_assets.gallery.inventory import Inventory, InventoryRow
 from cpjump_assets.gallery.layout import GalleryRoot, safe_relative_path
 from cpjump_assets.gallery.listing import GalleryObject, PlateListing, list_backends, list_plates, simulated_marker
-from cpjump_assets.gallery.pull import PullReport, pull_objects
+from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow
+from cpjump_assets.gallery.transfer.pull import PullReport, pull_objects
 from cpjump_assets.science.plates import PlateKey
 from cpjump_assets.storage.store import file_digest
 

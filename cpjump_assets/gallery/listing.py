@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cpjump_assets.gallery.body import read_object
-from cpjump_assets.gallery.etag import object_version
 from cpjump_assets.gallery.failures import clear_errors, endpoint_name
 from cpjump_assets.gallery.layout import GalleryRoot
+from cpjump_assets.gallery.transfer.body import read_object
+from cpjump_assets.gallery.transfer.etag import object_version
 from cpjump_assets.science.errors import GalleryError
 from cpjump_assets.science.plates import PlateKey
 

@@ -14,7 +14,7 @@ from cpjump_assets.settings import Settings
 
 if TYPE_CHECKING:
     from cpjump_assets.gallery.gallery import Gallery
-    from cpjump_assets.gallery.reference import ReferenceRoot
+    from cpjump_assets.gallery.reference.root import ReferenceRoot
     from cpjump_assets.science.policies import ControlPolicy
     from cpjump_assets.science.presets import ProfilePreset
     from cpjump_assets.storage.store import Store
@@ -79,6 +79,6 @@ class Platform(dg.ConfigurableResource):
     @property
     def reference(self) -> "ReferenceRoot":
         """Give the root of the reference tables."""
-        from cpjump_assets.gallery.reference import ReferenceRoot
+        from cpjump_assets.gallery.reference.root import ReferenceRoot
 
         return ReferenceRoot.parse(self.reference_url, endpoint=self.s3_endpoint)

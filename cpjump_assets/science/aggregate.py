@@ -1,7 +1,7 @@
 """Wells from single cells: the median or the mean of each feature over the cells of a well.
 
 Belongs here: the computation, and what it asks of a source of cells. Does not belong here: how cells lie in a file
-(``gallery.backend_file``, ``gallery.site_tables``), which aggregation is used where (``presets``).
+(``gallery.cells.backend_file``, ``gallery.cells.site_tables``), which aggregation is used where (``presets``).
 
 A plate has some 1.5 million cells, 60 GB in float64. So cells are read a block at a time, whole wells of one
 compartment, and a block is let go before its reader takes the next: memory holds one block for each worker, however

@@ -1,7 +1,7 @@
 """Simulated single cells of a plate, in the two forms in which CellProfiler's measurements come.
 
 Belongs here: cells around the profile of each well, an SQLite backend of them, and CSV files of each site. Does not
-belong here: the profiles (``profiles``), reading any of it (``gallery.backend_file``, ``gallery.site_tables``).
+belong here: the profiles (``profiles``), reading any of it (``gallery.cells``).
 
 Of an odd number of cells one lies on the well's profile and the others in pairs around it, so that the median of the
 cells is the profile, to the last bit. The upper one of a pair lies farther away, so that their mean is the profile plus

@@ -1,7 +1,7 @@
 """The design of the experiment that a simulation fills with values: plates, wells and reagents of a reference root.
 
 Belongs here: the wells that have a profile. Does not belong here: reading a reference root, which the platform does
-(``gallery.metadata``), writing one (``reference_files``), or what is planted in the wells (``truth``).
+(``gallery.reference.metadata``), writing one (``reference_files``), or what is planted in the wells (``truth``).
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from cpjump_assets.gallery.metadata import load_metadata
-from cpjump_assets.gallery.reference import ReferenceRoot
+from cpjump_assets.gallery.reference.metadata import load_metadata
+from cpjump_assets.gallery.reference.root import ReferenceRoot
 from cpjump_assets.science.plates import PlateKey
 
 _ABSENT = "absent from the official table"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cpjump_assets.gallery.reference import ReferenceRoot
+from cpjump_assets.gallery.reference.root import ReferenceRoot
 from cpjump_assets.science.perturbations import COMPOUND_FILE, CRISPR_FILE, OFFICIAL_FILE, ORF_FILE, TARGET_LIST_FILES
 from cpjump_assets.simulate.official_table import official_table
 from cpjump_assets.simulate.plate_facts import experiment_metadata

@@ -12,12 +12,12 @@ import botocore.endpoint
 import pytest
 import urllib3
 
-from cpjump_assets.gallery import body
-from cpjump_assets.gallery.body import RetryPolicy
 from cpjump_assets.gallery.client import gallery_client
-from cpjump_assets.gallery.inventory import Inventory, InventoryRow
 from cpjump_assets.gallery.listing import GalleryObject, list_objects
-from cpjump_assets.gallery.pull import PullReport, pull_objects
+from cpjump_assets.gallery.transfer import body
+from cpjump_assets.gallery.transfer.body import RetryPolicy
+from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow
+from cpjump_assets.gallery.transfer.pull import PullReport, pull_objects
 from cpjump_assets.simulate.s3.faults import FaultPlan, FaultRule
 from cpjump_assets.simulate.s3.server import S3Server
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cpjump_assets.gallery.single_cells import open_cells
+from cpjump_assets.gallery.cells.single_cells import open_cells
 from cpjump_assets.science.aggregate import AggregatedPlate, Aggregation, aggregate_cells
 from cpjump_assets.science.features import Profiles
 from cpjump_assets.science.plates import PlateKey

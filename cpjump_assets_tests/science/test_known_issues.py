@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from cpjump_assets.gallery.metadata import load_metadata
-from cpjump_assets.gallery.reference import ReferenceRoot
+from cpjump_assets.gallery.reference.metadata import load_metadata
+from cpjump_assets.gallery.reference.root import ReferenceRoot
 from cpjump_assets.science.errors import BadTableError
 from cpjump_assets.science.known_issues import (
     KNOWN_ISSUES,

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cpjump_assets.gallery.cells.single_cells import open_cells
 from cpjump_assets.gallery.layout import GalleryRoot
 from cpjump_assets.gallery.profile_file import read_profile_csv
-from cpjump_assets.gallery.single_cells import open_cells
 from cpjump_assets.science.aggregate import aggregate_cells
 from cpjump_assets.science.plates import MAIN_PLATES
 from cpjump_assets.simulate.backends import CellConfig, SimulatedCells, write_backend

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cpjump_assets.gallery.metadata import load_metadata
-from cpjump_assets.gallery.reference import ReferenceRoot
+from cpjump_assets.gallery.reference.metadata import load_metadata
+from cpjump_assets.gallery.reference.root import ReferenceRoot
 from cpjump_assets.science.errors import GalleryError
 from cpjump_assets.simulate.reference_files import copy_reference, write_invented_reference
 

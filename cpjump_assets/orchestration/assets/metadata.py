@@ -23,7 +23,7 @@ def experiment_metadata(platform: Platform) -> dg.MaterializeResult:
     Cell line, modality, time point, density, antibiotics, anomaly and number of images, and whether the plate is one of
     the 40 primary plates that the benchmark scores.
     """
-    from cpjump_assets.gallery.metadata import load_experiment_metadata
+    from cpjump_assets.gallery.reference.metadata import load_experiment_metadata
     from cpjump_assets.science.schemas import EXPERIMENT_METADATA
 
     loaded = load_experiment_metadata(platform.reference)
@@ -45,7 +45,7 @@ def perturbations(platform: Platform) -> dg.MaterializeResult:
 
     Modality, targets, names, InChIKey, control type, and the identity group that joins two ids of one compound.
     """
-    from cpjump_assets.gallery.metadata import load_perturbations
+    from cpjump_assets.gallery.reference.metadata import load_perturbations
     from cpjump_assets.science.schemas import PERTURBATIONS
 
     loaded = load_perturbations(platform.reference)
@@ -74,7 +74,7 @@ def wells(platform: Platform) -> dg.MaterializeResult:
     A well takes part in the splits (is eligible), or the table says why not: not a primary plate, absent from the
     official table, a negative control, or empty.
     """
-    from cpjump_assets.gallery.metadata import load_wells
+    from cpjump_assets.gallery.reference.metadata import load_wells
     from cpjump_assets.science.schemas import WELLS
 
     store = platform.store

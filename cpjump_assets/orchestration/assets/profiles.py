@@ -18,7 +18,7 @@ from cpjump_assets.orchestration.resources import Platform
 
 if TYPE_CHECKING:
     from cpjump_assets.gallery.gallery import Gallery
-    from cpjump_assets.gallery.inventory import InventoryRow
+    from cpjump_assets.gallery.transfer.inventory import InventoryRow
     from cpjump_assets.storage.store import Store, StoredTable, TableKey
 
 TRANSDUCTIVE = "transductive: validate and test wells take part in choosing features"

@@ -20,9 +20,9 @@ from cpjump_assets.orchestration.recording import Made, PlateInput, map_plates
 from cpjump_assets.orchestration.resources import Platform
 
 if TYPE_CHECKING:
-    from cpjump_assets.gallery.inventory import InventoryRow
     from cpjump_assets.gallery.layout import GalleryRoot
     from cpjump_assets.gallery.listing import GalleryObject, PlateListing
+    from cpjump_assets.gallery.transfer.inventory import InventoryRow
     from cpjump_assets.science.levels import Level
     from cpjump_assets.science.plates import PlateKey
     from cpjump_assets.storage.store import Store

@@ -1,7 +1,7 @@
 """Profiles from single cells: plates aggregated here, from the backends that the gallery holds.
 
 Belongs here: observing and pulling a backend, storing what is computed of it. Does not belong here: the computation
-(``science.aggregate``), reading a backend (``gallery.backend_file``).
+(``science.aggregate``), reading a backend (``gallery.cells.backend_file``).
 
 A real backend has some 23 GB, so nothing here is part of the default refresh: the median that it gives is published.
 The mean of the 2021 paper is not, and a preset that asks for it starts here.
@@ -19,7 +19,7 @@ from cpjump_assets.orchestration.recording import PLATE_WORKERS, Made, PlateInpu
 from cpjump_assets.orchestration.resources import Platform
 
 if TYPE_CHECKING:
-    from cpjump_assets.gallery.inventory import InventoryRow
+    from cpjump_assets.gallery.transfer.inventory import InventoryRow
     from cpjump_assets.science.aggregate import Aggregation
 
 _PLATES: dict[str, Any] = {
@@ -84,7 +84,7 @@ def cell_mean_profiles(context: dg.AssetExecutionContext, platform: Platform) ->
 def _aggregate_plates(
     context: dg.AssetExecutionContext, platform: Platform, asset: tables.StoredAsset, how: "Aggregation"
 ) -> dg.MaterializeResult:
-    from cpjump_assets.gallery.backend_file import BackendFile
+    from cpjump_assets.gallery.cells.backend_file import BackendFile
     from cpjump_assets.gallery.layout import safe_relative_path
     from cpjump_assets.science.aggregate import CELL_COUNT, aggregate_cells
     from cpjump_assets.science.errors import GalleryError

@@ -29,7 +29,7 @@ GROUP = "sources"
 )
 def reference_tables(platform: Platform) -> dg.ObserveResult:
     """Observe the reference root."""
-    from cpjump_assets.gallery.reference import combined_digest, file_table
+    from cpjump_assets.gallery.reference.root import combined_digest, file_table
 
     files = platform.reference.files()
     table = file_table(files)

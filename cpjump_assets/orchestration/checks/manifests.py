@@ -105,7 +105,7 @@ def manifest_as_recorded(context: dg.AssetCheckExecutionContext, platform: Platf
 )
 def agrees_with_released_example(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
     """Lay the manifest beside the released example, where the reference root has it."""
-    from cpjump_assets.gallery.metadata import load_released_example
+    from cpjump_assets.gallery.reference.metadata import load_released_example
     from cpjump_assets.science.foreign_manifests import released_agreement
 
     strategy = context.partition_key

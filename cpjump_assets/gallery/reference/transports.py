@@ -12,10 +12,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
-from cpjump_assets.gallery.body import read_object
 from cpjump_assets.gallery.client import gallery_client, is_loopback
 from cpjump_assets.gallery.failures import without_credentials
 from cpjump_assets.gallery.layout import GalleryRoot, safe_relative_path
+from cpjump_assets.gallery.transfer.body import read_object
 from cpjump_assets.science.errors import GalleryError, SettingsError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpjump_assets.gallery.etag import MIB, Etag, EtagCheck, could_be_part_size, likely_part_sizes
+from cpjump_assets.gallery.transfer.etag import MIB, Etag, EtagCheck, could_be_part_size, likely_part_sizes
 
 
 def _multipart(content: bytes, part_size: int) -> str:

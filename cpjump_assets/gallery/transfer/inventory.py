@@ -13,7 +13,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any
 
-from cpjump_assets.gallery.etag import Verification, object_version
+from cpjump_assets.gallery.transfer.etag import Verification, object_version
 from cpjump_assets.science.errors import StoreError
 
 FILE_NAME = "inventory.sqlite"

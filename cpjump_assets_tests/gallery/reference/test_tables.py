@@ -5,8 +5,8 @@ import io
 import pandas as pd
 import pytest
 
-from cpjump_assets.gallery.reference import ReferenceRoot
-from cpjump_assets.gallery.reference_tables import (
+from cpjump_assets.gallery.reference.root import ReferenceRoot
+from cpjump_assets.gallery.reference.tables import (
     ReferenceFile,
     ReferenceKind,
     barcode_plate_maps,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cpjump_assets.gallery.backend_file import BackendFile
-from cpjump_assets.gallery.site_tables import SiteTables
+from cpjump_assets.gallery.cells.backend_file import BackendFile
+from cpjump_assets.gallery.cells.site_tables import SiteTables
 from cpjump_assets.science.aggregate import CellSource
 from cpjump_assets.science.plates import PlateKey
 

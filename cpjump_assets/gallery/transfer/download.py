@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from cpjump_assets.gallery.body import BodyFaultError, RetryPolicy, chunks, try_repeatedly
-from cpjump_assets.gallery.etag import Etag, EtagCheck, Verification, could_be_part_size, likely_part_sizes
 from cpjump_assets.gallery.failures import clear_errors, status
 from cpjump_assets.gallery.listing import GalleryObject
+from cpjump_assets.gallery.transfer.body import BodyFaultError, RetryPolicy, chunks, try_repeatedly
+from cpjump_assets.gallery.transfer.etag import Etag, EtagCheck, Verification, could_be_part_size, likely_part_sizes
 from cpjump_assets.storage.atomic import atomic_path
 
 if TYPE_CHECKING:

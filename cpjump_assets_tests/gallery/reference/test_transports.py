@@ -1,8 +1,8 @@
 import pytest
 import urllib3
 
-from cpjump_assets.gallery import transports
-from cpjump_assets.gallery.transports import Bucket, Folder, Web, open_transport
+from cpjump_assets.gallery.reference import transports
+from cpjump_assets.gallery.reference.transports import Bucket, Folder, Web, open_transport
 from cpjump_assets.science.errors import GalleryError, SettingsError
 from cpjump_assets.simulate.s3.faults import FaultRule, TruncatedBody
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from cpjump_assets.gallery.reference import ReferenceRoot
-from cpjump_assets.gallery.reference_tables import (
+from cpjump_assets.gallery.reference.root import ReferenceRoot
+from cpjump_assets.gallery.reference.tables import (
     ReferenceFile,
     ReferenceKind,
     barcode_plate_maps,

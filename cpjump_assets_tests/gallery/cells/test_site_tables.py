@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cpjump_assets.gallery.site_tables import SiteTables
+from cpjump_assets.gallery.cells.site_tables import SiteTables
 from cpjump_assets.science.aggregate import Aggregation
 from cpjump_assets.science.errors import BadTableError, GalleryError
 from cpjump_assets.simulate.backends import write_backend, write_site_tables

@@ -18,8 +18,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from cpjump_assets.gallery.backend_index import IMAGES, LINKS
-from cpjump_assets.gallery.cell_values import MISSING, feature_matrix, first_bad
+from cpjump_assets.gallery.cells.backend_index import IMAGES, LINKS
+from cpjump_assets.gallery.cells.cell_values import MISSING, feature_matrix, first_bad
 from cpjump_assets.gallery.sniff import impostor
 from cpjump_assets.science.aggregate import COMPARTMENTS, CellBlock
 from cpjump_assets.science.errors import BadTableError, GalleryError

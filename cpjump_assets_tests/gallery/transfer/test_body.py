@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpjump_assets.gallery.body import BodyFaultError, RetryPolicy, try_repeatedly
+from cpjump_assets.gallery.transfer.body import BodyFaultError, RetryPolicy, try_repeatedly
 from cpjump_assets.science.errors import GalleryError
 
 

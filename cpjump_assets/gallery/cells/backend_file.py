@@ -23,8 +23,8 @@ import pyarrow as pa
 from adbc_driver_sqlite import StatementOptions, dbapi
 from numpy.typing import NDArray
 
-from cpjump_assets.gallery.backend_index import RowRanges, quoted, read_index, read_only
-from cpjump_assets.gallery.cell_values import feature_matrix, first_bad, is_number, numbers_of
+from cpjump_assets.gallery.cells.backend_index import RowRanges, quoted, read_index, read_only
+from cpjump_assets.gallery.cells.cell_values import feature_matrix, first_bad, is_number, numbers_of
 from cpjump_assets.science.aggregate import CellBlock
 from cpjump_assets.science.errors import BadTableError
 from cpjump_assets.science.plates import PlateKey

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from cpjump_assets.gallery.failures import without_credentials
-from cpjump_assets.gallery.reference_digests import known_digests
-from cpjump_assets.gallery.reference_tables import ReferenceFile, ReferenceKind, read_table
+from cpjump_assets.gallery.reference.digests import known_digests
+from cpjump_assets.gallery.reference.tables import ReferenceFile, ReferenceKind, read_table
+from cpjump_assets.gallery.reference.transports import Transport, open_transport
 from cpjump_assets.gallery.sniff import impostor
-from cpjump_assets.gallery.transports import Transport, open_transport
 from cpjump_assets.science.errors import BadTableError, GalleryError
 from cpjump_assets.science.plates import BATCHES
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cpjump_assets.gallery import download as download_module
-from cpjump_assets.gallery import pull as pull_module
-from cpjump_assets.gallery.body import RetryPolicy
 from cpjump_assets.gallery.client import gallery_client
-from cpjump_assets.gallery.etag import MIB, Verification
-from cpjump_assets.gallery.inventory import Inventory
 from cpjump_assets.gallery.listing import list_objects
-from cpjump_assets.gallery.pull import pull_objects
+from cpjump_assets.gallery.transfer import download as download_module
+from cpjump_assets.gallery.transfer import pull as pull_module
+from cpjump_assets.gallery.transfer.body import RetryPolicy
+from cpjump_assets.gallery.transfer.etag import MIB, Verification
+from cpjump_assets.gallery.transfer.inventory import Inventory
+from cpjump_assets.gallery.transfer.pull import pull_objects
 from cpjump_assets.science.errors import GalleryError, StoreError
 from cpjump_assets.simulate.s3.faults import (
     ChangedObject,

@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 from urllib3.exceptions import HTTPError
 
-from cpjump_assets.gallery.etag import MIB, Etag, EtagCheck
 from cpjump_assets.gallery.failures import clear_errors, status
+from cpjump_assets.gallery.transfer.etag import MIB, Etag, EtagCheck
 from cpjump_assets.science.errors import GalleryError
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cpjump_assets.gallery.reference import ReferenceRoot, combined_digest, file_table
-from cpjump_assets.gallery.reference_digests import KNOWN_SHA256, known_digests
-from cpjump_assets.gallery.reference_tables import ReferenceKind
+from cpjump_assets.gallery.reference.digests import KNOWN_SHA256, known_digests
+from cpjump_assets.gallery.reference.root import ReferenceRoot, combined_digest, file_table
+from cpjump_assets.gallery.reference.tables import ReferenceKind
 from cpjump_assets.science.errors import BadTableError, GalleryError
 from cpjump_assets.science.plates import BATCHES, MAIN_BATCH
 from cpjump_assets.settings import DEFAULT_REFERENCE

@@ -17,12 +17,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cpjump_assets.gallery.body import RetryPolicy
-from cpjump_assets.gallery.download import Download, download
-from cpjump_assets.gallery.etag import Verification
-from cpjump_assets.gallery.inventory import Inventory, InventoryRow
 from cpjump_assets.gallery.layout import safe_relative_path
 from cpjump_assets.gallery.listing import GalleryObject
+from cpjump_assets.gallery.transfer.body import RetryPolicy
+from cpjump_assets.gallery.transfer.download import Download, download
+from cpjump_assets.gallery.transfer.etag import Verification
+from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

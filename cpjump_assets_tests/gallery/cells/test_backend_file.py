@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cpjump_assets.gallery import backend_file
-from cpjump_assets.gallery.backend_file import BackendFile
-from cpjump_assets.gallery.backend_index import read_index
+from cpjump_assets.gallery.cells import backend_file
+from cpjump_assets.gallery.cells.backend_file import BackendFile
+from cpjump_assets.gallery.cells.backend_index import read_index
 from cpjump_assets.science.aggregate import COMPARTMENTS, Aggregation
 from cpjump_assets.science.errors import BadTableError, GalleryError
 from cpjump_assets.science.plates import PlateKey

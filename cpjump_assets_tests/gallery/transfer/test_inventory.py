@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cpjump_assets.gallery.etag import Verification
-from cpjump_assets.gallery.inventory import Inventory, InventoryRow
+from cpjump_assets.gallery.transfer.etag import Verification
+from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow
 from cpjump_assets.science.errors import StoreError
 
 ROW = InventoryRow(

@@ -2,8 +2,8 @@ import shutil
 
 import pytest
 
-from cpjump_assets.gallery.metadata import load_experiment_metadata, load_metadata, load_perturbations
-from cpjump_assets.gallery.reference import ReferenceRoot
+from cpjump_assets.gallery.reference.metadata import load_experiment_metadata, load_metadata, load_perturbations
+from cpjump_assets.gallery.reference.root import ReferenceRoot
 
 ADDITIONAL = "JUMP-Target-1_compound_metadata_additional_annotations.tsv"
 TARGETS = "JUMP-Target-1_compound_metadata_targets.tsv"
