@@ -23,6 +23,8 @@ DEFAULT_REFERENCE = (
 )
 
 
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_AMOUNT = re.compile(rf"(?P<number>\d+(\.\d+)?) ?(?P<unit>{'|'.join(_UNITS)})?")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -44,6 +46,8 @@ class Settings:
         Parallel S3 requests; None lets the endpoint decide.
     plates_per_run
         Plates in one Dagster run; None puts all of them in one.
+    pull_budget
+        Bytes that one pull may bring at most; a larger one is refused before it begins.
     refresh_cron
         When the ``refresh`` schedule runs, as five cron fields in UTC.
     preset
@@ -61,6 +65,7 @@ class Settings:
     store: Path = Path("data")
     connections: int | None = None
     plates_per_run: int | None = None
+    pull_budget: int = 50_000_000_000
     refresh_cron: str = "0 3 * * 1"
     preset: str = DEFAULT_PRESET
     exclude: tuple[str, ...] = ()
@@ -180,6 +185,25 @@ def _positive(name: str, value: str) -> int:
     return int(value)
 
 
+def parse_bytes(name: str, value: str) -> int:
+    """Read an amount of data such as ``500MB``, ``50 GB`` or a plain number of bytes; units are powers of 1,000.
+
+    Parameters
+    ----------
+    name
+        The variable or option to name when the amount is bad.
+
+    Raises
+    ------
+    SettingsError
+        If it is none of these.
+    """
+    match = _AMOUNT.fullmatch(value.strip().upper())
+    if match is None:
+        raise SettingsError(f"{name} must be an amount of data such as 500MB, 50GB or 2TB, found {value!r}")
+    return round(float(match["number"]) * _UNITS[match["unit"] or "B"])
+
+
 def _cron(name: str, value: str) -> str:
     if len(value.split()) != 5:
         raise SettingsError(f"{name} must have five cron fields, for example '0 3 * * 1', found {value!r}")
@@ -210,6 +234,7 @@ _PARSERS = {
     "CPJUMP_STORE": _folder,
     "CPJUMP_CONNECTIONS": _positive,
     "CPJUMP_PLATES_PER_RUN": _positive,
+    "CPJUMP_PULL_BUDGET": parse_bytes,
     "CPJUMP_REFRESH_CRON": _cron,
     "CPJUMP_PRESET": _preset,
     "CPJUMP_EXCLUDE": _issues,

@@ -71,6 +71,16 @@ def test_known_issues_to_exclude_are_named_in_any_order(value: str, exclude: tup
     assert Settings.from_environment({"CPJUMP_EXCLUDE": value}).exclude == exclude
 
 
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("500MB", 500_000_000), ("1.5 gb", 1_500_000_000), ("2TB", 2_000_000_000_000), ("12", 12), ("3B", 3), ("0", 0)],
+)
+def test_a_budget_is_an_amount_of_data(text: str, amount: int) -> None:
+    settings = Settings.from_environment({"CPJUMP_PULL_BUDGET": text})
+    assert settings.pull_budget == amount
+    assert Settings.from_environment(settings.to_environment()) == settings
+
+
 @pytest.mark.parametrize("name", ["CPJUMP_S3_ENDPOINT", "CPJUMP_REFERENCE"])
 def test_an_address_with_a_password_is_refused_without_repeating_it(name: str) -> None:
     with pytest.raises(SettingsError, match=f"{name} must be an address without user name") as error:
@@ -91,6 +101,8 @@ def test_an_address_with_a_password_is_refused_without_repeating_it(name: str) -
         ("CPJUMP_CONNECTIONS", "many"),
         ("CPJUMP_CONNECTIONS", "0"),
         ("CPJUMP_PLATES_PER_RUN", "-1"),
+        ("CPJUMP_PULL_BUDGET", "50 gigs"),
+        ("CPJUMP_PULL_BUDGET", "-1GB"),
         ("CPJUMP_REFRESH_CRON", "weekly"),
         ("CPJUMP_EXCLUDE", "seeding"),
         ("CPJUMP_EXCLUDE", "seeding_failure stain_anomaly"),

@@ -31,6 +31,7 @@ class Platform(dg.ConfigurableResource):
     gallery_folder: str = Field(description="Folder of the pulled objects")
     preset_name: str = Field(description="How profiles are made")
     connections: int | None = Field(description="Parallel S3 requests; None lets the endpoint decide")
+    pull_budget: int = Field(description="Bytes that one pull may bring at most")
     exclude: list[str] = Field(description="Known issues whose wells the splits leave out")
 
     @classmethod
@@ -45,6 +46,7 @@ class Platform(dg.ConfigurableResource):
             gallery_folder=str(settings.gallery_folder),
             preset_name=settings.preset,
             connections=settings.connections,
+            pull_budget=settings.pull_budget,
             exclude=list(settings.exclude),
         )
 
