@@ -35,3 +35,7 @@ class GalleryError(CpjumpError):
 
 class StoreError(CpjumpError):
     """A table or file cannot be read from or written to the store."""
+
+
+class BadImageError(CpjumpError):
+    """A file is not the image that it must be; the message names the file, what was expected and what was found."""

@@ -1,7 +1,7 @@
 """Positions on a 384-well plate: names, rows, columns, and nearness to the edge.
 
 Belongs here: the one spelling of a well, A01 to P24, and its geometry. Does not belong here: what a well holds
-(``wells``), or how image files spell a position (``gallery.layout``).
+(``wells``), or how image files spell a position (``gallery.images.file_names``).
 """
 
 import pandas as pd
