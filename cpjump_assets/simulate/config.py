@@ -34,6 +34,8 @@ class Size:
         batch in memory.
     backends
         Those of the plates that have a single-cell backend.
+    image_wells
+        Wells of the first plate that have images of their first site, at most (``image_wells``).
     """
 
     name: str
@@ -42,6 +44,7 @@ class Size:
     sites: int = 1
     levels: tuple[Level, ...] = (*PLATE_LEVELS, "selected")
     backends: tuple[PlateKey, ...] = ()
+    image_wells: int = 2
 
 
 # The second one lacks 83 wells.
@@ -49,7 +52,7 @@ _SMALL_BACKENDS = tuple(plate for plate in MAIN_PLATES if plate.barcode in ("BR0
 
 SIZES: Mapping[str, Size] = MappingProxyType(
     {
-        "small": Size("small", n_features=300, backends=_SMALL_BACKENDS),
+        "small": Size("small", n_features=300, backends=_SMALL_BACKENDS, image_wells=384),
         "full": Size("full", n_features=5792, sites=9, levels=PLATE_LEVELS),
     }
 )

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import combinations, permutations, product
 
-CHANNELS = ("Mito", "AGP", "RNA", "ER", "DNA")
-"""Fluorescence channels, in the order of the image files' ch1 to ch5."""
-BRIGHTFIELD = ("HighZBF", "LowZBF", "Brightfield")
-"""Brightfield channels, ch6 to ch8."""
+from cpjump_assets.science.channels import CHANNELS, FLUORESCENCE
+
 COMPARTMENTS = ("Cells", "Cytoplasm", "Nuclei")
 
 _ZERNIKE = tuple(f"{n}_{m}" for n in range(10) for m in range(n % 2, n + 1, 2))
@@ -83,7 +81,7 @@ def feature_names() -> tuple[str, ...]:
 
 def channel_of(feature: str) -> str | None:
     """Give the fluorescence channel that a feature measures; None for shapes, brightfield and pairs of channels."""
-    found = [channel for channel in CHANNELS if channel in feature.split("_")[2:]]
+    found = [channel for channel in FLUORESCENCE if channel in feature.split("_")[2:]]
     return found[0] if len(found) == 1 else None
 
 
@@ -91,16 +89,16 @@ def _measures() -> Iterator[str]:
     yield from (f"AreaShape_{shape}" for shape in _SHAPES)
     yield from (f"AreaShape_Zernike_{order}" for order in _ZERNIKE)
     for measure in ("Correlation", "Overlap"):
-        yield from (f"Correlation_{measure}_{a}_{b}" for a, b in combinations(sorted(CHANNELS), 2))
+        yield from (f"Correlation_{measure}_{a}_{b}" for a, b in combinations(sorted(FLUORESCENCE), 2))
     for measure in ("K", "Manders", "RWC"):
-        yield from (f"Correlation_{measure}_{a}_{b}" for a, b in permutations(sorted(CHANNELS), 2))
-    for channel in (*CHANNELS, *BRIGHTFIELD):
+        yield from (f"Correlation_{measure}_{a}_{b}" for a, b in permutations(sorted(FLUORESCENCE), 2))
+    for channel in CHANNELS:
         yield from (f"Granularity_{size}_{channel}" for size in range(1, 17))
         yield from (
             f"Texture_{name}_{channel}_{scale}_{angle:02d}_256"
             for name, scale, angle in product(_HARALICK, (3, 5, 10), range(4))
         )
-    for channel in CHANNELS:
+    for channel in FLUORESCENCE:
         yield from (f"Intensity_{name}_{channel}" for name in _INTENSITIES)
         yield from (
             f"RadialDistribution_{name}_{channel}_{ring}of4"

@@ -23,7 +23,9 @@ from cpjump_assets.science.plates import PlateKey
 from cpjump_assets.simulate.backends import SimulatedCells, write_backend
 from cpjump_assets.simulate.config import SIZES, SimulationConfig, Size
 from cpjump_assets.simulate.design import Design, read_design
-from cpjump_assets.simulate.images import image_key, load_data, site_images
+from cpjump_assets.simulate.image_sets import LAB_PATHS_PLATE, OLD_ADDRESSES_PLATE, image_key, load_data
+from cpjump_assets.simulate.image_wells import wells_with_images
+from cpjump_assets.simulate.images import site_images
 from cpjump_assets.simulate.profile_files import profile_csv_gz
 from cpjump_assets.simulate.profiles import ProfileModel
 from cpjump_assets.simulate.published_levels import (
@@ -38,6 +40,7 @@ from cpjump_assets.simulate.truth import Truth, plant
 GALLERY = GalleryRoot(bucket="cellpainting-gallery", prefix="cpg0000-jump-pilot/source_4")
 """Bucket and prefix of the public gallery; a simulated one has the same."""
 _N_PLATES_WITH_MORE_LEVELS = 2
+_N_WELLS_OF_OTHER_PLATES = 2
 _PROFILE_KEYS = ["Metadata_Plate", "Metadata_Well"]
 
 
@@ -99,7 +102,7 @@ def simulate_gallery(
 
     The same arguments give the same bytes; the profiles of a plate do not depend on which other plates are written, but
     for the features that are selected over its batch.
-    ``small`` takes 5 s and 53 MB on disk, ``full`` 48 s and 640 MB; plates are made one after another, so that memory
+    ``small`` takes 7 s and 97 MB on disk, ``full`` 48 s and 640 MB; plates are made one after another, so that memory
     does not grow with them (330 and 520 MB), but for what features are selected over (``Size.levels``).
 
     Parameters
@@ -224,16 +227,20 @@ def _put_plate_maps(gallery: SimulatedGallery, batch: str) -> None:
 
 
 def _put_images(gallery: SimulatedGallery, design: Design, truth: Truth) -> None:
-    """Draw one site of two wells of the first plate: its first negative control and its strongest reagent."""
-    plate = min(gallery.size.plates)
-    wells = design.wells_of(plate).set_index("Metadata_Well")
-    planted = truth.perturbations.set_index("Metadata_broad_sample")["strength"]
-    strengths = wells["Metadata_broad_sample"].map(planted).fillna(0.0)
-    control = (wells["Metadata_control_type"] == "negcon").idxmax()
-    for well in map(str, (control, strengths.idxmax())):
-        images = site_images(gallery.seed, plate, well, 1, strength=float(strengths[well]))
-        for channel, content in images.items():
-            _put(gallery, image_key(GALLERY, plate, well, 1, channel), content)
+    """Draw the first site of wells of the first plate, and of the two wells of plates with other image sets."""
+    strengths = truth.perturbations.set_index("Metadata_broad_sample")["strength"].to_dict()
+    first = min(gallery.size.plates)
+    for plate in gallery.size.plates:
+        if plate != first and plate.barcode not in (LAB_PATHS_PLATE, OLD_ADDRESSES_PLATE):
+            continue
+        at_most = gallery.size.image_wells if plate == first else _N_WELLS_OF_OTHER_PLATES
+        wells = design.wells_of(plate)
+        reagents = wells.set_index("Metadata_Well")["Metadata_broad_sample"]
+        for well, channels in wells_with_images(wells, strengths, at_most=at_most).items():
+            strength = strengths.get(reagents[well], 0.0)
+            images = site_images(gallery.seed, plate, well, 1, strength=strength, channels=channels)
+            for channel, content in images.items():
+                _put(gallery, image_key(GALLERY, plate, well, 1, channel), content)
 
 
 def _put(gallery: SimulatedGallery, key: str, content: bytes) -> None:

@@ -61,7 +61,7 @@ def test_objects_lie_under_the_keys_of_the_real_gallery(gallery: SimulatedGaller
         expected |= {f"{prefix}platemap/JUMP-Target-1_{modality}_platemap.txt" for modality in modalities}
     images = {key for key in found if key.endswith(".tiff")}
     assert found - images == expected
-    assert len(images) == 16  # one site of two wells, eight channels
+    assert len(images) == TINY.image_wells * 8  # one site of two wells, eight channels
     assert all(key.startswith(ROOT.images_prefix(MAIN_BATCH)) for key in images)
 
 

@@ -6,6 +6,7 @@ written (``xml_answers``), or errors that users of the platform see (``cpjump_as
 
 STATUS_AND_MESSAGE: dict[str, tuple[int, str]] = {
     "AccessDenied": (403, "Access Denied"),
+    "InternalError": (500, "We encountered an internal error. Please try again."),
     "InvalidArgument": (400, "Invalid Argument"),
     "InvalidBucketName": (400, "The specified bucket is not valid."),
     "InvalidPartNumber": (416, "The requested partnumber is not satisfiable"),

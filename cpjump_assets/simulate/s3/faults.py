@@ -3,7 +3,7 @@
 Belongs here: one small class for each kind of fault, and the plan that says which request it hits. Does not belong
 here: anything of the server, which asks the plan and sends what the fault made of the answer.
 
-A new kind of fault is a frozen dataclass with one of the two methods of ``Fault``.
+A new kind of fault is a frozen dataclass with one of the methods of ``Fault``.
 """
 
 import random
@@ -21,7 +21,11 @@ from cpjump_assets.simulate.s3.xml_answers import error_answer
 
 
 class Fault:
-    """What goes wrong; each kind overrides one of the two methods."""
+    """What goes wrong; each kind overrides one of the methods."""
+
+    def change_request(self, request: S3Request) -> S3Request:
+        """Give the request as the server understands it."""
+        return request
 
     def change_object(self, stored: StoredObject) -> StoredObject:
         """Give the object that the server has, before conditions and ranges are looked at."""
@@ -33,13 +37,45 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class SlowDown(Fault):
-    """503 with the code ``SlowDown``: too many requests."""
+class Refusal(Fault):
+    """An error of S3: by default 500 with the code ``InternalError``; any of ``errors.STATUS_AND_MESSAGE``."""
+
+    code: str = "InternalError"
 
     def change_answer(self, answer: Answer, request: S3Request) -> Answer:
         """Answer with the error instead."""
-        refused = error_answer(S3Error("SlowDown"), resource=request.path, request_id=request.request_id)
+        refused = error_answer(S3Error(self.code), resource=request.path, request_id=request.request_id)
         return replace(refused, before=answer.before)
+
+
+@dataclass(frozen=True)
+class SlowDown(Refusal):
+    """503 with the code ``SlowDown``: too many requests."""
+
+    code: str = "SlowDown"
+
+
+@dataclass(frozen=True)
+class HtmlPage(Fault):
+    """A page for people comes with status 200, as from a proxy that wants a login."""
+
+    page: bytes = b"<!DOCTYPE html><html><body>Please sign in</body></html>"
+
+    def change_answer(self, answer: Answer, request: S3Request) -> Answer:
+        """Answer with the page instead."""
+        headers = {"Content-Type": "text/html", "Content-Length": str(len(self.page))}
+        return Answer(200, headers, (self.page,), answer.before)
+
+
+@dataclass(frozen=True)
+class IgnoredHeader(Fault):
+    """The server does not know a header, as some do not know ``Range`` or ``If-Match``."""
+
+    name: str = "range"
+
+    def change_request(self, request: S3Request) -> S3Request:
+        """Leave the header out."""
+        return replace(request, headers={name: value for name, value in request.headers.items() if name != self.name})
 
 
 @dataclass(frozen=True)
@@ -61,6 +97,22 @@ class TruncatedBody(Fault):
         """Leave out the rest."""
         sent, _ = cut_body(answer.body, int(self.share * body_length(answer.body)))
         return replace(answer, body=(*sent, HangUp(abruptly=False)))
+
+
+@dataclass(frozen=True)
+class WrongLength(Fault):
+    """The headers promise a share of the body, or more than all of it; then the connection is closed in good order."""
+
+    share: float = 0.5
+
+    def change_answer(self, answer: Answer, request: S3Request) -> Answer:
+        """Promise another length."""
+        promised = str(int(self.share * body_length(answer.body)))
+        return replace(
+            answer,
+            headers={**answer.headers, "Content-Length": promised},
+            body=(*answer.body, HangUp(abruptly=False)),
+        )
 
 
 @dataclass(frozen=True)
@@ -113,6 +165,17 @@ class ChangedObject(Fault):
     def change_object(self, stored: StoredObject) -> StoredObject:
         """Give the next version."""
         return stored.with_content(self.edit(stored.read()))
+
+
+@dataclass(frozen=True)
+class OtherEtag(Fault):
+    """The object has an ETag that was made in another way, for downloads, HEAD and listings alike."""
+
+    etag: str = "made-of-the-time-and-the-size"
+
+    def change_object(self, stored: StoredObject) -> StoredObject:
+        """Give the object under the other ETag."""
+        return replace(stored, etag=self.etag)
 
 
 @dataclass(frozen=True)

@@ -260,6 +260,8 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def _send_slice(self, piece: FileSlice) -> None:
+        if not len(piece):
+            return  # sendfile takes 0 bytes for a mistake
         sent = self.connection.sendfile(piece.file, piece.start, len(piece))
         if sent != len(piece):
             raise ConnectionAbortedError(f"{piece.file.name} shrank while it was sent")

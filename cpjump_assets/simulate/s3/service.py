@@ -116,8 +116,11 @@ class S3Service:
             yield replace(answer, headers={"x-amz-request-id": request_id, "x-amz-id-2": HOST_ID, **answer.headers})
 
     def _answer(self, request: S3Request, faults: tuple[Fault, ...], files: ExitStack) -> Answer:
+        understood = request
+        for fault in faults:
+            understood = fault.change_request(understood)
         try:
-            answer = self._operate(request, faults, files)
+            answer = self._operate(understood, faults, files)
         except S3Error as error:
             answer = error_answer(error, resource=request.path, request_id=request.request_id)
         for fault in faults:

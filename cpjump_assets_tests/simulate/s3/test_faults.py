@@ -26,10 +26,15 @@ from cpjump_assets.simulate.s3.faults import (
     FaultPlan,
     FaultRule,
     FlippedBit,
+    HtmlPage,
+    IgnoredHeader,
     Latency,
+    OtherEtag,
+    Refusal,
     SlowDown,
     StalledBody,
     TruncatedBody,
+    WrongLength,
 )
 from cpjump_assets.simulate.s3.requests import EVERY_OPERATION, S3Request
 from cpjump_assets.simulate.s3.server import S3Server
@@ -71,6 +76,65 @@ def test_slow_down_is_a_503_that_boto3_retries(served, anonymous_client):
         (503, ("SlowDown",)),
         (200, ()),
     ]
+
+
+@pytest.mark.parametrize(("code", "status"), [("InternalError", 500), ("NoSuchKey", 404), ("AccessDenied", 403)])
+def test_a_request_is_refused_with_any_error_of_s3(served, anonymous_client, code, status):
+    served.faults = FaultPlan(FaultRule(Refusal(code)))
+    with pytest.raises(ClientError) as raised:
+        get(anonymous_client(served.endpoint))
+    assert raised.value.response["Error"]["Code"] == code
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+
+
+@pytest.mark.parametrize("operations", [{"GetObject"}, {"ListObjectsV2"}])
+def test_a_page_for_people_comes_in_place_of_an_answer(served, raw_request, operations):
+    served.faults = FaultPlan(FaultRule(HtmlPage(), operations=frozenset(operations)))
+    target = "/gallery/plate/a.csv" if "GetObject" in operations else "/gallery?list-type=2"
+    answer = raw_request(served.endpoint, "GET", target)
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html")
+    assert answer.body == HtmlPage().page
+    assert "etag" not in answer.headers
+
+
+def test_another_etag_is_told_by_downloads_head_and_listings(served, anonymous_client):
+    served.faults = FaultPlan(FaultRule(OtherEtag("odd"), "plate/a.csv"))
+    client = anonymous_client(served.endpoint)
+    listed = {item["Key"]: item["ETag"] for item in client.list_objects_v2(Bucket="gallery")["Contents"]}
+    assert listed == {"plate/a.csv": '"odd"', "plate/b.csv": f'"{hashlib.md5(b"b").hexdigest()}"'}
+    assert client.head_object(Bucket="gallery", Key="plate/a.csv")["ETag"] == '"odd"'
+    answer = get(client, IfMatch='"odd"')
+    assert (answer["ETag"], answer["Body"].read()) == ('"odd"', CONTENT)
+
+
+@pytest.mark.parametrize("asked", [{"Range": "bytes=5-9"}, {"Range": "bytes=99999999-"}])
+def test_a_server_that_does_not_know_ranges_sends_all(served, raw_request, asked):
+    served.faults = FaultPlan(FaultRule(IgnoredHeader()))
+    answer = raw_request(served.endpoint, "GET", "/gallery/plate/a.csv", asked)
+    assert (answer.status, answer.body) == (200, CONTENT)
+    assert "content-range" not in answer.headers
+    assert served.requests[-1].range == asked["Range"]
+
+
+def test_a_server_that_does_not_know_if_match_sends_what_it_has(served, raw_request):
+    other_version = {"If-Match": '"00000000000000000000000000000000"'}
+    assert raw_request(served.endpoint, "GET", "/gallery/plate/a.csv", other_version).status == 412
+    served.faults = FaultPlan(FaultRule(IgnoredHeader("if-match")))
+    answer = raw_request(served.endpoint, "GET", "/gallery/plate/a.csv", other_version)
+    assert (answer.status, answer.body) == (200, CONTENT)
+
+
+def test_a_length_that_is_too_small_ends_the_body_early(served, raw_request):
+    served.faults = FaultPlan(FaultRule(WrongLength(0.25), times=1))
+    assert raw_request(served.endpoint, "GET", "/gallery/plate/a.csv").body == CONTENT[: len(CONTENT) // 4]
+
+
+def test_a_length_that_is_too_large_is_never_reached(served, anonymous_client):
+    served.faults = FaultPlan(FaultRule(WrongLength(2), times=1))
+    client = anonymous_client(served.endpoint)
+    with pytest.raises((IncompleteReadError, ResponseStreamingError)):
+        get(client)["Body"].read()
+    assert get(client)["Body"].read() == CONTENT
 
 
 def test_a_reset_connection_is_one_that_boto3_retries(served, anonymous_client):

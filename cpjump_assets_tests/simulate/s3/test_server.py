@@ -202,3 +202,13 @@ def test_the_command_says_in_one_line_what_it_cannot_serve(tmp_path):
         output, errors = command.communicate(timeout=10)
     assert (command.returncode, output) == (1, "")
     assert errors == f"the folder to serve, {tmp_path}/nothing, is no folder\n"
+
+
+def test_an_empty_object_leaves_the_connection_in_use(bucket, server, capfd):
+    (bucket / "empty").write_bytes(b"")
+    (bucket / "full").write_bytes(b"full")
+    asked = "GET /gallery/empty HTTP/1.1\r\n\r\nGET /gallery/full HTTP/1.1\r\nConnection: close\r\n\r\n"
+    _, received = exchange(server.endpoint, asked.encode())
+    assert received.count(b"HTTP/1.1 200") == 2
+    assert received.endswith(b"\r\n\r\nfull")
+    assert capfd.readouterr().err == ""
