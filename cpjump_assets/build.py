@@ -40,7 +40,7 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
         assets=assets_of(settings.preset),
         asset_checks=checks.all_checks,
         jobs=[*jobs.asset_jobs, refresh],
-        schedules=[_refresh_schedule(refresh, settings)],
+        schedules=[_refresh_schedule(refresh, settings), schedules.observe_images_schedule],
         resources={"platform": Platform.from_settings(settings), **resources},
         executor=dg.in_process_executor,
     )

@@ -103,7 +103,9 @@ def run(plan: DemoPlan, *, on_stage: Follow) -> DemoOutcome:
         )
         with served(plan.folder) as settings, open_instance(settings) as instance:
             definitions = build_defs(settings)
-            for finished in Refresh(definitions.resolve_job_def, instance, settings.store).run(RefreshRequest()):
+            # The one plate whose images the simulated gallery has.
+            request = RefreshRequest(image_plates=(str(min(gallery.size.plates)),))
+            for finished in Refresh(definitions.resolve_job_def, instance, settings.store).run(request):
                 on_stage(finished.planned.title, finished.success)
     return _sum_up(plan.folder, gallery, time.monotonic() - started, memory.peak)
 

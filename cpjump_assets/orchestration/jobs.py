@@ -28,6 +28,11 @@ def _job(name: str, description: str, *assets: str) -> "UnresolvedAssetJobDefini
 observe_reference = _job("observe_reference", "Look at the reference tables.", "reference_tables")
 observe_gallery = _job("observe_gallery", "List the plates' profiles in the gallery.", "gallery_profiles")
 observe_cells = _job("observe_cells", "List the plates' single-cell backends in the gallery.", "gallery_cells")
+observe_images = _job(
+    "observe_images",
+    "List the images of plates in the gallery, 28 requests each; no part of the default refresh.",
+    "gallery_images",
+)
 metadata = _job(
     "metadata",
     "Plates, reagents, wells and known issues.",
@@ -70,6 +75,15 @@ reproduction = _job(
     "Compare our profiles with the published files of the same levels; takes a range of plates in one run.",
     "profile_reproduction",
 )
+# Not by the name of the asset: Dagster wants the names of jobs and of assets to differ.
+plate_images = _job(
+    "plate_images",
+    "Index the images of plates, pull a selection, open, measure and draw it; no part of the default refresh.",
+    "image_index",
+    "images",
+    "image_quality",
+    "montages",
+)
 strategy = _job(
     "strategy",
     "Manifest, leakage audit, profiles fitted on train alone and scores of one split strategy.",
@@ -95,11 +109,13 @@ asset_jobs = [
     observe_reference,
     observe_gallery,
     observe_cells,
+    observe_images,
     metadata,
     single_cells,
     profiles,
     batch,
     reproduction,
+    plate_images,
     strategy,
     comparison,
 ]

@@ -99,6 +99,8 @@ class RefreshRequest:
         Plate keys; empty means all that the gallery holds of ``batches``.
     batches
         Batches to take the plates from.
+    image_plates
+        Plate keys whose images are indexed, and a selection of them pulled, measured and drawn; none by default.
     plates_per_run
         Largest number of plates in one run; None puts neighbours of the plate list in one run.
     preset
@@ -107,6 +109,7 @@ class RefreshRequest:
 
     plates: tuple[str, ...] = ()
     batches: tuple[str, ...] = (MAIN_BATCH,)
+    image_plates: tuple[str, ...] = ()
     plates_per_run: int | None = None
     preset: str = DEFAULT_PRESET
 
@@ -168,6 +171,26 @@ def refresh_plan(
     ]
 
 
+def images_plan(plate_keys: Sequence[str], *, plates_per_run: int | None = None) -> list[PlannedRun]:
+    """Give the runs that make the image assets of plates; none of the others waits for them.
+
+    Parameters
+    ----------
+    plate_keys
+        Plates whose images are indexed, and a selection of them pulled, measured and drawn.
+    plates_per_run
+        Largest number of plates in one run; None puts neighbours of the plate list in one run.
+    """
+    return [
+        run
+        for span in contiguous_ranges(list(plate_keys), at_most=plates_per_run)
+        for run in (
+            PlannedRun("observe_images", "list images", plate_range=span, required=False),
+            PlannedRun("plate_images", "index, pull, measure and draw images", plate_range=span, required=False),
+        )
+    ]
+
+
 @dataclass(frozen=True)
 class Refresh:
     """Executes a refresh, one run after the other, in this process.
@@ -208,7 +231,7 @@ class Refresh:
                 observed = yield from self.follow([OBSERVE_CELLS])
             chosen = request.choose(self._plates_observed_in(observed))
             plan = refresh_plan(chosen, plates_per_run=request.plates_per_run, from_cells=request.from_cells)
-            yield from self.follow(plan)
+            yield from self.follow([*plan, *images_plan(request.image_plates, plates_per_run=request.plates_per_run)])
 
     def follow(self, plan: Sequence[PlannedRun]) -> Generator[FinishedRun, None, str]:
         """Execute a plan, giving each run as it ends and at last the identifier of the last run.

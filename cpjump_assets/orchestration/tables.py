@@ -66,6 +66,7 @@ IMAGE_INDEX = StoredAsset("images", "image_index", "1")
 IMAGES = StoredAsset("images", "images", "1")
 IMAGE_QUALITY = StoredAsset("images", "image_quality", "1")
 MONTAGES = StoredAsset("images", "montages", "1")
+"""The list of a plate's montages; the files themselves lie in ``MONTAGES_FOLDER`` of the store, a folder a plate."""
 OVERALL_CLASSES = StoredAsset("benchmark", "overall_classes", "2")
 OVERALL_SCORES = StoredAsset("benchmark", "overall_scores", "2")
 BENCHMARK_CLASSES = StoredAsset("benchmark", "benchmark_classes", "2")
@@ -80,6 +81,7 @@ BENCHMARK_FIGURES = StoredAsset("benchmark", "benchmark_figures", "2")
 """The list of the figures; the files themselves lie in ``FIGURES_FOLDER`` of the store."""
 
 FIGURES_FOLDER = "benchmark/figures"
+MONTAGES_FOLDER = "images/montages"
 
 REFRESH_TAG = "cpjump/refresh"
 """Run tag that all runs of one refresh share."""

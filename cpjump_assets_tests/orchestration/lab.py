@@ -24,7 +24,9 @@ from cpjump_assets.web import open_instance
 _BARCODES = ("BR00116996", "BR00116997", "BR00117010", "BR00117011", "BR00117020", "BR00117021")
 LAB_PLATES = tuple(plate for plate in MAIN_PLATES if plate.barcode in _BARCODES)
 LAB_KEYS = [str(plate) for plate in LAB_PLATES]
-LAB_SIZE = Size("lab", n_features=40, plates=LAB_PLATES)
+# Of the first plate the images of four negative controls and of the reagents that come first by name, among which are
+# those that scores choose: many reach the highest score, and of equals the first by name is taken.
+LAB_SIZE = Size("lab", n_features=40, plates=LAB_PLATES, image_wells=36)
 
 
 @dataclass(frozen=True)

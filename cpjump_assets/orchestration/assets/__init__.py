@@ -1,4 +1,4 @@
-"""The assets, one module for each group; the group benchmark has two, scores and reports.
+"""The assets, one module for each group; benchmark has two, and images index, files and montages.
 
 Belongs here: functions that load, call science, store and describe. Does not belong here: rules, scores, plots.
 """
@@ -8,7 +8,10 @@ import dagster as dg
 from cpjump_assets.orchestration.assets import (
     benchmark,
     fitted,
+    image_files,
+    images,
     metadata,
+    montages,
     profiles,
     quality,
     reports,
@@ -42,6 +45,11 @@ _SHARED = [
     fitted.train_spherized_profiles,
     quality.well_quality,
     quality.plate_quality,
+    images.gallery_images,
+    images.image_index,
+    image_files.images,
+    image_files.image_quality,
+    montages.montages,
     reproduction.profile_reproduction,
     benchmark.overall,
     benchmark.benchmark,

@@ -3,7 +3,6 @@
 Belongs here: loading, calling science, storing. Does not belong here: the rules of normalization and selection.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
@@ -13,11 +12,11 @@ from cpjump_assets.orchestration.assets.metadata import wells
 from cpjump_assets.orchestration.assets.sources import gallery_profiles
 from cpjump_assets.orchestration.display import counts, markdown_table
 from cpjump_assets.orchestration.partitions import MAIN_PLATE_KEYS, main_batch, plates
+from cpjump_assets.orchestration.pulling import pull_ahead, pull_metadata
 from cpjump_assets.orchestration.recording import Made, PlateInput, keep_table, map_plates
 from cpjump_assets.orchestration.resources import Platform
 
 if TYPE_CHECKING:
-    from cpjump_assets.gallery.gallery import Gallery
     from cpjump_assets.gallery.transfer.inventory import InventoryRow
     from cpjump_assets.storage.store import Store, StoredTable, TableKey
 
@@ -45,14 +44,17 @@ def aggregated_profiles(context: dg.AssetExecutionContext, platform: Platform) -
     """
     from cpjump_assets.gallery.layout import safe_relative_path
     from cpjump_assets.gallery.profile_file import read_profile_csv
+    from cpjump_assets.gallery.transfer.changes import total
     from cpjump_assets.science.errors import GalleryError
     from cpjump_assets.science.plates import PlateKey
     from cpjump_assets.storage.store import Provenance
 
     store, gallery = platform.store, platform.gallery
     listed = gallery.list_plates([PlateKey.parse(key) for key in context.partition_keys])
+    changes = gallery.keep_plates(listed, store.gallery_folder)
+    context.log.info(f"listed beside what the store holds: {total(changes.values())}")
     objects = {str(plate): listing.profile for plate, listing in listed.items()}
-    pull_ahead(context, gallery, [item for item in objects.values() if item is not None], store.gallery_folder)
+    pulled = pull_ahead(context, platform, gallery, [item for item in objects.values() if item is not None])
     origin = gallery.origin()
     held: dict[str, InventoryRow] = {}
 
@@ -72,24 +74,10 @@ def aggregated_profiles(context: dg.AssetExecutionContext, platform: Platform) -
     def make(plate: str) -> Made:
         row = held[plate]
         profiles = read_profile_csv(store.gallery_folder / safe_relative_path(row.key), PlateKey.parse(plate))
-        return Made(profiles, {"gallery key": row.key, "etag": row.etag, "verification": str(row.verification)})
+        of_object = {"gallery key": row.key, "etag": row.etag, "verification": str(row.verification)}
+        return Made(profiles, {**of_object, **pull_metadata(pulled)})
 
     return map_plates(context, store, tables.AGGREGATED_PROFILES, source=source, make=make)
-
-
-def pull_ahead(context: dg.AssetExecutionContext, gallery: "Gallery", objects: list, folder: Path) -> None:
-    """Pull all plates at once, which is faster than one by one; what fails here fails again for its own plate alone."""
-    from cpjump_assets.science.errors import GalleryError
-
-    try:
-        report = gallery.pull(objects, folder)
-    except GalleryError as error:
-        context.log.warning(f"pulling all plates at once stopped, going on plate by plate: {error}")
-        return
-    context.log.info(
-        f"pulled {len(report.pulled)} objects, {report.bytes:,} bytes in {report.seconds:.1f} s; "
-        f"{report.skipped} unchanged, {report.retries} retries, {len(report.unverified)} unverified"
-    )
 
 
 @dg.asset(**_PLATES, deps=[aggregated_profiles, wells], code_version=tables.ANNOTATED_PROFILES.code_version)

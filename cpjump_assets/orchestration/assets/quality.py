@@ -32,7 +32,7 @@ _COMMON: dict[str, Any] = {
     "kinds": {"matplotlib", "parquet"},
 }
 _COLOURS_OF_MAPS, _COLOURS_OF_DOTS = 256, 128
-_DRAWING = Lock()
+DRAWING = Lock()
 """Plates are made by several threads, and matplotlib does not promise to be safe in them."""
 
 
@@ -99,7 +99,7 @@ def _maps(table: "pd.DataFrame", metadata: "pd.DataFrame") -> dg.MetadataValue:
         f"{of['Metadata_timepoint']} h; {table['profiled'].sum()} of {len(table)} wells profiled; "
         f"stain anomaly: {of['Metadata_anomaly']}"
     )
-    with _DRAWING:
+    with DRAWING:
         png = to_png(plate_maps_figure(table, title), colours=_COLOURS_OF_MAPS)
     return picture(png, f"maps of plate {title}")
 

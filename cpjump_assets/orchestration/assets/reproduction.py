@@ -11,11 +11,11 @@ import dagster as dg
 from dagster._core.definitions.data_version import NULL_DATA_VERSION
 
 from cpjump_assets.orchestration import tables
-from cpjump_assets.orchestration.assets.profiles import pull_ahead
 from cpjump_assets.orchestration.assets.sources import gallery_profiles
 from cpjump_assets.orchestration.display import markdown_table, narrow
 from cpjump_assets.orchestration.our_levels import COMPARED, OurLevels
 from cpjump_assets.orchestration.partitions import plates
+from cpjump_assets.orchestration.pulling import pull_ahead, pull_metadata
 from cpjump_assets.orchestration.recording import Made, PlateInput, map_plates
 from cpjump_assets.orchestration.resources import Platform
 
@@ -64,7 +64,7 @@ def profile_reproduction(context: dg.AssetExecutionContext, platform: Platform) 
     listed = {str(plate): listing for plate, listing in listings.items()}
     objects = {plate: _published_levels(gallery.root, listing, ours) for plate, listing in listed.items()}
     wanted = [item for levels in objects.values() for item in levels.values()]
-    pull_ahead(context, gallery, wanted, store.gallery_folder)
+    pulled = pull_ahead(context, platform, gallery, wanted)
     origin, preset = gallery.origin(), platform.preset.name
     held: dict[str, dict[Level, InventoryRow]] = {}
 
@@ -76,7 +76,8 @@ def profile_reproduction(context: dg.AssetExecutionContext, platform: Platform) 
         return PlateInput(provenance, upstream=_upstream(inputs, listed[plate].profile))
 
     def make(plate: str) -> Made:
-        return _compare(PlateKey.parse(plate), ours, held[plate], store)
+        compared = _compare(PlateKey.parse(plate), ours, held[plate], store)
+        return compared._replace(metadata={**compared.metadata, **pull_metadata(pulled)})
 
     return map_plates(context, store, tables.PROFILE_REPRODUCTION, source=source, make=make)
 

@@ -15,6 +15,7 @@ from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.assets.sources import GROUP, plate_observation
 from cpjump_assets.orchestration.display import counts
 from cpjump_assets.orchestration.partitions import PLATE_KEYS, plates
+from cpjump_assets.orchestration.pulling import pull_ahead, pull_metadata
 from cpjump_assets.orchestration.recording import PLATE_WORKERS, Made, PlateInput, map_plates
 from cpjump_assets.orchestration.resources import Platform
 
@@ -93,6 +94,7 @@ def _aggregate_plates(
 
     store, gallery = platform.store, platform.gallery
     objects = gallery.list_backends([PlateKey.parse(key) for key in context.partition_keys])
+    pulled = pull_ahead(context, platform, gallery, objects.values())
     origin = gallery.origin()
     held: dict[str, InventoryRow] = {}
     # Plates share the cores; one alone takes them all.
@@ -123,8 +125,8 @@ def _aggregate_plates(
                 "features": len(aggregated.profiles.features),
             }
         )
-        pulled = {"gallery key": row.key, "etag": row.etag, "verification": str(row.verification)}
-        return Made(aggregated.profiles, {**shown, **pulled})
+        of_object = {"gallery key": row.key, "etag": row.etag, "verification": str(row.verification)}
+        return Made(aggregated.profiles, {**shown, **of_object, **pull_metadata(pulled)})
 
     return map_plates(context, store, asset, source=source, make=make)
 

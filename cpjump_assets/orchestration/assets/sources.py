@@ -51,26 +51,37 @@ def reference_tables(platform: Platform) -> dg.ObserveResult:
 )
 def gallery_profiles(context: dg.OpExecutionContext, platform: Platform) -> dg.DataVersionsByPartition:
     """Observe the plates' profile folders."""
+    from cpjump_assets.gallery.transfer.changes import total
     from cpjump_assets.science.plates import PLATES
 
-    listed = platform.gallery.list_plates(PLATES)
+    gallery = platform.gallery
+    listed = gallery.list_plates(PLATES)
+    changes = {str(plate): found for plate, found in gallery.keep_plates(listed, platform.store.gallery_folder).items()}
     held = {str(plate): listing for plate, listing in listed.items() if listing.profile is not None}
     for key in PLATE_KEYS:
         if key in held:
             names = [item.key.rsplit("/", 1)[-1] for item in held[key].others]
-            other_files = {"other files": dg.MetadataValue.json(names)}
-            context.log_event(plate_observation("gallery_profiles", key, held[key].profile, **other_files))
+            counts = {f"{change} objects": number for change, number in changes[key].counts().items()}
+            others = {"other files": dg.MetadataValue.json(names), **counts}
+            context.log_event(plate_observation("gallery_profiles", key, held[key].profile, **others))
     missing = [key for key in MAIN_PLATE_KEYS if key not in held]
     context.log.info(f"the gallery holds {len(held)} of {len(PLATE_KEYS)} plates; missing of the main batch: {missing}")
+    context.log.info(f"beside what the store holds: {total(changes.values())}")
     # The events above carry metadata, which DataVersionsByPartition cannot: so there is nothing left to return.
     return dg.DataVersionsByPartition({})
 
 
 def plate_observation(asset: str, plate: str, item: "GalleryObject", **metadata: Any) -> dg.AssetObservation:
     """Make the event that says which version of a plate's object the gallery holds."""
+    of_object = {"key": item.key, "bytes": item.size, "etag": item.etag}
+    return version_observation(asset, plate, item.version, **of_object, **metadata)
+
+
+def version_observation(asset: str, plate: str, version: str, **metadata: Any) -> dg.AssetObservation:
+    """Make the event that says in which version the gallery holds something of a plate."""
     return dg.AssetObservation(
         asset_key=asset,
         partition=plate,
-        metadata={"key": item.key, "bytes": item.size, "etag": item.etag, **metadata},
-        tags={DATA_VERSION_TAG: item.version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"},
+        metadata=metadata,
+        tags={DATA_VERSION_TAG: version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"},
     )

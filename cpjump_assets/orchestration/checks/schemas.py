@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from cpjump_assets.orchestration import tables
-from cpjump_assets.orchestration.partitions import strategies
+from cpjump_assets.orchestration.partitions import PLATE_KEYS, strategies
 from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.orchestration.tables import StoredAsset
 from cpjump_assets.science.comparison import PUBLISHED_COMPARISON
 from cpjump_assets.science.directionality import DIRECTIONAL_PAIRS, DIRECTIONALITY
 from cpjump_assets.science.feature_selection import FEATURE_SELECTION
+from cpjump_assets.science.image_montages import MONTAGES
+from cpjump_assets.science.image_quality import IMAGE_QUALITY
+from cpjump_assets.science.image_table import IMAGES
 from cpjump_assets.science.known_issues import KNOWN_ISSUES
 from cpjump_assets.science.plate_quality import PLATE_QUALITY
 from cpjump_assets.science.schemas import (
@@ -57,6 +60,41 @@ def schema_check(
     return check
 
 
+def plates_schema_check(asset: StoredAsset, schema: "TableSchema") -> dg.AssetChecksDefinition:
+    """Make the check that the stored tables of all plates keep to their schema; it blocks what depends on them.
+
+    A check of each plate would not run in a range of plates, so that one looks at all of them.
+    """
+
+    @dg.asset_check(
+        asset=asset.asset_key,
+        name=f"{asset.name}_schema",
+        description=f"Each row is {schema.row_is}: columns, types, allowed values and a key without repeats.",
+        blocking=True,
+    )
+    def check(platform: Platform) -> dg.AssetCheckResult:
+        from cpjump_assets.science.errors import BadTableError
+
+        store = platform.store
+        keys = [key for key in map(asset.key, PLATE_KEYS) if store.exists(key)]
+        problems = []
+        for key in keys:
+            try:
+                schema.check(store.read(key), str(key))
+            except BadTableError as error:
+                problems.append(str(error))
+        return dg.AssetCheckResult(
+            passed=not problems,
+            metadata={
+                "plates": len(keys),
+                "columns checked": len(schema.columns),
+                **({"problem": "; ".join(problems)} if problems else {}),
+            },
+        )
+
+    return check
+
+
 _SCHEMAS: list[tuple[StoredAsset, "TableSchema", dg.PartitionsDefinition | None]] = [
     (tables.EXPERIMENT_METADATA, EXPERIMENT_METADATA, None),
     (tables.PERTURBATIONS, PERTURBATIONS, None),
@@ -81,4 +119,13 @@ _SCHEMAS: list[tuple[StoredAsset, "TableSchema", dg.PartitionsDefinition | None]
     (tables.BENCHMARK_FIGURES, FIGURE_FILES, None),
 ]
 
-checks = [schema_check(asset, schema, partitions_def) for asset, schema, partitions_def in _SCHEMAS]
+_SCHEMAS_OF_PLATES: list[tuple[StoredAsset, "TableSchema"]] = [
+    (tables.IMAGES, IMAGES),
+    (tables.IMAGE_QUALITY, IMAGE_QUALITY),
+    (tables.MONTAGES, MONTAGES),
+]
+
+checks = [
+    *(schema_check(asset, schema, partitions_def) for asset, schema, partitions_def in _SCHEMAS),
+    *(plates_schema_check(asset, schema) for asset, schema in _SCHEMAS_OF_PLATES),
+]
