@@ -15,13 +15,19 @@ from typing import Any, Literal
 
 import click
 
+from cpjump_assets.commands.choices import plates_of
+from cpjump_assets.commands.doctor import doctor
+from cpjump_assets.commands.exit_codes import FAILED, FOUND, INTERRUPTED
+from cpjump_assets.commands.inventory import inventory
+from cpjump_assets.commands.montage import montage
+from cpjump_assets.commands.pull import pull
+from cpjump_assets.commands.verify import verify
 from cpjump_assets.science.errors import CpjumpError
-from cpjump_assets.science.plates import BATCHES, MAIN_BATCH, MAIN_PLATES, PLATES, PlateKey
+from cpjump_assets.science.plates import BATCHES, MAIN_BATCH, MAIN_PLATES, PlateKey
 from cpjump_assets.science.policies import ISSUE_KINDS, policy_without
 from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.settings import Settings
 
-FOUND, FAILED = 1, 2
 _CORES = 2
 """Threads that read single cells; each holds one well."""
 
@@ -37,7 +43,7 @@ class _Commands(click.Group):
             ctx.exit(FAILED)
         except KeyboardInterrupt:
             click.echo("cpjump: interrupted; what was stored is whole, and the next run goes on from there", err=True)
-            ctx.exit(130)
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -90,7 +96,8 @@ def demo(folder: Path, size: str, seed: int, reference: Path | None) -> None:
 @click.option(
     "--batch", "batches", multiple=True, type=click.Choice(list(BATCHES)), help="Take the plates of this batch too."
 )
-def refresh(plates: str | None, batches: tuple[str, ...]) -> None:
+@click.option("--images", help="Then pull a selection of the images of these plates, measure and draw them.")
+def refresh(plates: str | None, batches: tuple[str, ...], images: str | None) -> None:
     """Pull and normalize the plates that changed, then make splits, audits and scores again.
 
     CPJUMP_PRESET says how profiles are made; paper_2021 begins with the single cells, 23 GB a plate.
@@ -100,6 +107,7 @@ def refresh(plates: str | None, batches: tuple[str, ...]) -> None:
       cpjump refresh
       cpjump refresh --plates BR00117010,BR00117011
       cpjump refresh --batch 2020_12_08_CPJUMP1_Bleaching
+      cpjump refresh --images BR00117010
     """
     from cpjump_assets.build import build_defs
     from cpjump_assets.orchestration.refresh import Refresh, RefreshError, RefreshRequest
@@ -110,8 +118,9 @@ def refresh(plates: str | None, batches: tuple[str, ...]) -> None:
         raise click.UsageError("--plates names the plates, --batch takes all of a batch: give one of them")
     settings = Settings.from_environment()
     request = RefreshRequest(
-        plates=_plate_keys(plates),
+        plates=tuple(map(str, plates_of(plates))),
         batches=(MAIN_BATCH, *batches),
+        image_plates=tuple(map(str, plates_of(images))),
         plates_per_run=settings.plates_per_run,
         preset=settings.preset,
     )
@@ -123,19 +132,6 @@ def refresh(plates: str | None, batches: tuple[str, ...]) -> None:
         except RefreshError as error:
             click.echo(f"cpjump: {error}", err=True)
             raise SystemExit(FOUND) from error
-
-
-def _plate_keys(text: str | None) -> tuple[str, ...]:
-    main_batch = {plate.barcode: str(plate) for plate in PLATES if plate.batch == MAIN_BATCH}
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    keys = tuple(main_batch.get(name, name) for name in names)
-    known = {str(plate) for plate in PLATES}
-    for key in keys:
-        if key not in known:
-            raise click.BadParameter(
-                f"{key!r} is not a plate of CPJUMP1; expected <batch>.<barcode>", param_hint="--plates"
-            )
-    return keys
 
 
 @main.command()
@@ -285,3 +281,10 @@ def version() -> None:
     """Print the versions of the platform and of Dagster."""
     for package in ("cpjump-assets", "dagster"):
         click.echo(f"{package} {installed_version(package)}")
+
+
+main.add_command(doctor)
+main.add_command(inventory)
+main.add_command(montage)
+main.add_command(pull)
+main.add_command(verify)

@@ -85,8 +85,7 @@ class Settings:
         SettingsError
             If a value cannot be used, in one line that names the variable, what is expected and what was found.
         """
-        variables = os.environ if environment is None else environment
-        given = {name: variables[name].strip() for name in _PARSERS if variables.get(name, "").strip()}
+        given = given_variables(environment)
         return cls(**{_attribute(name): _PARSERS[name](name, value) for name, value in given.items()})
 
     def to_environment(self) -> dict[str, str]:
@@ -119,6 +118,18 @@ class Settings:
         return self.home if its_own else self.home / of_preset
 
 
+def given_variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the variables of the platform that are set, as they are spelled; an empty value counts as unset.
+
+    Parameters
+    ----------
+    environment
+        Variables to read; by default those of the process.
+    """
+    variables = os.environ if environment is None else environment
+    return {name: variables[name].strip() for name in _PARSERS if variables.get(name, "").strip()}
+
+
 def _attribute(variable: str) -> str:
     return variable.removeprefix("CPJUMP_").removeprefix("DAGSTER_").lower()
 
@@ -131,9 +142,13 @@ def _spell(value: object) -> str:
 
 
 def _refuse_credentials(name: str, value: str) -> None:
-    """Refuse an address with a user name or password, without repeating it: settings are shown in the web UI."""
-    if "@" in urlsplit(value).netloc:
-        raise SettingsError(f"{name} must be an address without user name and password")
+    """Refuse an address that could hold a secret, without repeating it: settings are shown in the web UI."""
+    try:
+        url = urlsplit(value)
+    except ValueError as error:
+        raise SettingsError(f"{name} must be an address, found one that cannot be read: {error}") from error
+    if "@" in url.netloc or ("://" in value and (url.query or url.fragment)):
+        raise SettingsError(f"{name} must be an address without user name and password, query and fragment")
 
 
 def _s3_url(name: str, value: str) -> str:

@@ -88,6 +88,21 @@ def test_an_address_with_a_password_is_refused_without_repeating_it(name: str) -
     assert "geheim" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["CPJUMP_GALLERY", "CPJUMP_S3_ENDPOINT", "CPJUMP_REFERENCE"])
+@pytest.mark.parametrize("secret", ["?token=geheim", "#geheim"])
+def test_an_address_with_a_query_is_refused_without_repeating_it(name: str, secret: str) -> None:
+    scheme = "s3" if name == "CPJUMP_GALLERY" else "https"
+    with pytest.raises(SettingsError, match=f"{name} must be an address without user name") as error:
+        Settings.from_environment({name: f"{scheme}://mirror/root{secret}"})
+    assert "geheim" not in str(error.value)
+
+
+def test_an_address_that_cannot_be_read_is_one_line_and_a_folder_may_be_called_anything() -> None:
+    with pytest.raises(SettingsError, match="CPJUMP_S3_ENDPOINT must be an address, found one that cannot be read"):
+        Settings.from_environment({"CPJUMP_S3_ENDPOINT": "http://[::1"})
+    assert Settings.from_environment({"CPJUMP_REFERENCE": "/data/a#b?c"}).reference == "/data/a#b?c"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -23,6 +23,10 @@ _MEANING = {
 }
 
 
+class AbsentObjectError(GalleryError):
+    """An object that was listed is not there any more: a finding about the gallery, where other failures are not."""
+
+
 @contextmanager
 def clear_errors(client: "S3Client", what: str) -> Iterator[None]:
     """Turn a failed request for ``what`` into one clear error.
@@ -31,7 +35,7 @@ def clear_errors(client: "S3Client", what: str) -> Iterator[None]:
     ------
     GalleryError
         If the endpoint cannot be reached, does not speak S3, or refuses the request. It names ``what``, the endpoint
-        and the setting that leads there.
+        and the setting that leads there. An ``AbsentObjectError`` if the bucket is there, and the object is not.
     """
     endpoint = endpoint_name(client)
     try:
@@ -39,7 +43,9 @@ def clear_errors(client: "S3Client", what: str) -> Iterator[None]:
     except ClientError as error:
         answer = error.response["Error"]
         reason = _MEANING.get(status(error), "cannot be read")
-        raise GalleryError(
+        # Not every server says NoSuchKey; but a missing bucket is a wrong address, not a missing object.
+        absent = status(error) == 404 and answer.get("Code") != "NoSuchBucket"
+        raise (AbsentObjectError if absent else GalleryError)(
             f"{what} {reason}: {endpoint} answered {answer.get('Code')} {answer.get('Message')}"
         ) from error
     except (ConnectionError, HTTPClientError) as error:

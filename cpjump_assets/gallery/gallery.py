@@ -4,18 +4,34 @@ Belongs here: nothing but the composition of layout, client, listing and pull. D
 works.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cpjump_assets.gallery.client import connections_for, gallery_client
-from cpjump_assets.gallery.layout import GalleryRoot, safe_relative_path
-from cpjump_assets.gallery.listing import GalleryObject, PlateListing, list_backends, list_plates, simulated_marker
+from cpjump_assets.gallery.client import CONNECTIONS, gallery_client
+from cpjump_assets.gallery.failures import AbsentObjectError
+from cpjump_assets.gallery.images.look_up import look_up_images
+from cpjump_assets.gallery.layout import RECORD_NAME, GalleryRoot
+from cpjump_assets.gallery.listing import (
+    GalleryObject,
+    PlateListing,
+    find_objects,
+    list_backends,
+    list_plates,
+    simulated_marker,
+)
+from cpjump_assets.gallery.reference.released import Released
+from cpjump_assets.gallery.transfer.changes import Changes, keep_listings
+from cpjump_assets.gallery.transfer.check import CheckedFile
 from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow
-from cpjump_assets.gallery.transfer.pull import PullReport, pull_objects
+from cpjump_assets.gallery.transfer.plan import PullPlan, plan_pull
+from cpjump_assets.gallery.transfer.progress import Progress
+from cpjump_assets.gallery.transfer.pull import pull_objects
+from cpjump_assets.gallery.transfer.report import PullReport
+from cpjump_assets.gallery.transfer.verify import still_right, take_away
 from cpjump_assets.science.plates import PlateKey
-from cpjump_assets.storage.store import file_digest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -50,7 +66,7 @@ class Gallery:
         SettingsError
             If the address is not ``s3://bucket/prefix``.
         """
-        at_once = connections or connections_for(endpoint)
+        at_once = connections or CONNECTIONS
         return cls(GalleryRoot.parse(url), gallery_client(endpoint, connections=at_once), at_once)
 
     def list_plates(self, plates: Iterable[PlateKey]) -> dict[PlateKey, PlateListing]:
@@ -61,6 +77,10 @@ class Gallery:
         """List the single-cell backends of the plates that have one; raises as ``listing.list_backends``."""
         return list_backends(self.client, self.root, plates)
 
+    def look_up_images(self, keys: Iterable[str]) -> dict[str, GalleryObject]:
+        """List images by key, those that the gallery has; raises as ``images.look_up.look_up_images``."""
+        return look_up_images(self.client, self.root.bucket, keys, connections=self.connections)
+
     def origin(self) -> str:
         """Give the origin that tables carry: ``gallery``, or the text by which a simulated gallery says what it is."""
         return simulated_marker(self.client, self.root) or PUBLIC_ORIGIN
@@ -68,26 +88,72 @@ class Gallery:
     def hold(self, item: GalleryObject, folder: Path) -> InventoryRow:
         """Make sure that an object is in the folder, verified, and give its record.
 
-        The record tells the version that is held, which is a newer one than was listed when the object changed since.
+        A file that nothing has touched since its bytes were right is not read again (``verify.still_right``). The
+        record tells the version that is held, which is a newer one than was listed when the object changed since.
 
         Raises
         ------
         GalleryError, StoreError
             As ``pull``.
         """
-        row = self._pulled(item, folder)
-        path = folder / safe_relative_path(item.key)
-        if file_digest(path) != row.sha256:
-            path.unlink()  # altered since it was pulled, at the same size
-            row = self._pulled(item, folder)
-        return row
+        held = self.hold_all([item], folder)
+        if item.key not in held:
+            raise AbsentObjectError(f"s3://{self.root.bucket}/{item.key} was listed, and does not exist any more")
+        return held[item.key]
 
-    def _pulled(self, item: GalleryObject, folder: Path) -> InventoryRow:
-        self.pull([item], folder)
+    def hold_all(self, objects: Iterable[GalleryObject], folder: Path) -> dict[str, InventoryRow]:
+        """Hold many objects as ``hold`` does one, by key; those that do not exist any more are left out."""
+        wanted = {item.key: item for item in objects}
+        rows = self._pulled(wanted.values(), folder)
         with Inventory(folder) as inventory:
-            return inventory.rows([item.key])[item.key]
+            checked = {key: still_right(row, inventory, folder) for key, row in rows.items()}
+        right = {key: row for key, row in checked.items() if row is not None}
+        return right | self._pulled([wanted[key] for key in checked.keys() - right.keys()], folder)
 
-    def pull(self, objects: Iterable[GalleryObject], folder: Path) -> PullReport:
+    def keep_plates(self, listings: Mapping[PlateKey, PlateListing], folder: Path) -> dict[PlateKey, Changes]:
+        """Keep what was listed of plates, and tell what changed against what is held; as ``changes.keep_listings``."""
+        objects = {self.root.profiles_prefix(plate): listing.objects for plate, listing in listings.items()}
+        with Inventory(folder) as inventory:
+            changes = keep_listings(inventory, objects, moment=datetime.now(UTC))
+        return {plate: changes[self.root.profiles_prefix(plate)] for plate in listings}
+
+    def repair(self, bad: Iterable[CheckedFile], folder: Path, *, progress: Progress | None = None) -> PullReport:
+        """Pull bad files again, those that the gallery still lists; of the others, what is there stays as it is.
+
+        Raises
+        ------
+        GalleryError, StoreError
+            As ``pull``, or if a bad file cannot be removed.
+        """
+        by_key = {item.row.key: item for item in bad}
+        listed = find_objects(self.client, self.root.bucket, by_key, connections=self.connections)
+        take_away((by_key[key] for key in listed), folder)
+        return self.pull(listed.values(), folder, progress=progress)
+
+    def _pulled(self, objects: Collection[GalleryObject], folder: Path) -> dict[str, InventoryRow]:
+        gone = self.pull(objects, folder).absent
+        with Inventory(folder) as inventory:
+            return inventory.rows(item.key for item in objects if item.key not in gone)
+
+    def plan(self, objects: Iterable[GalleryObject], folder: Path) -> PullPlan:
+        """Tell what a pull of objects into a gallery folder would bring; raises as ``plan.plan_pull``.
+
+        Nothing is written: a folder that is not there stays away.
+        """
+        if not (folder / RECORD_NAME).is_file():
+            return plan_pull(objects, None, folder)
+        with Inventory(folder) as inventory:
+            return plan_pull(objects, inventory, folder)
+
+    def pull(
+        self,
+        objects: Iterable[GalleryObject],
+        folder: Path,
+        *,
+        progress: Progress | None = None,
+        budget: int | None = None,
+        released: Released | None = None,
+    ) -> PullReport:
         """Bring objects into the gallery folder of a store, verified; raises as ``pull.pull_objects``."""
         with Inventory(folder) as inventory:
             return pull_objects(
@@ -97,4 +163,7 @@ class Gallery:
                 destination=folder,
                 inventory=inventory,
                 connections=self.connections,
+                progress=progress,
+                budget=budget,
+                released=released,
             )

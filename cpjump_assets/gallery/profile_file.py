@@ -12,7 +12,6 @@ That says that a number is bad but not where: only after it has failed, a slow p
 """
 
 import csv
-import gzip
 import io
 from collections import Counter
 from collections.abc import Iterator
@@ -24,11 +23,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-from isal import igzip
-from isal.igzip_lib import IsalError
 from numpy.typing import NDArray
 
-from cpjump_assets.gallery.sniff import impostor
+from cpjump_assets.gallery.sniff import GZIP_MAGIC, impostor, unpack_gzip
 from cpjump_assets.science.errors import BadTableError
 from cpjump_assets.science.features import METADATA_PREFIX, Profiles, is_feature, listed
 from cpjump_assets.science.plate_values import SomeWells
@@ -37,7 +34,6 @@ from cpjump_assets.science.positions import POSITIONS
 
 _REQUIRED = ("Metadata_Plate", "Metadata_Well")
 _MISSING = ("", "NaN", "nan", "NA")
-_GZIP_MAGIC = b"\x1f\x8b"
 _COMMA = np.uint8(ord(","))
 _COMMA_TO_NEWLINE = np.uint8(ord(",") ^ ord("\n"))
 
@@ -112,17 +108,12 @@ def _read(path: Path, source: str) -> Profiles:
 
 
 def _unpacked(content: bytes, source: str) -> bytes:
-    if not content.startswith(_GZIP_MAGIC):
+    if not content.startswith(GZIP_MAGIC):
         found = impostor(content)
         raise BadTableError(
             f"{source}: expected a gzipped CSV, found {found or f'a file that begins with {content[:12]!r}'}"
         )
-    try:
-        text: bytes = igzip.decompress(content)
-    except EOFError as error:
-        raise BadTableError(f"{source}: the gzip file is truncated: it ends after {len(content):,} bytes") from error
-    except (gzip.BadGzipFile, IsalError) as error:  # type: ignore[misc]  # declared as an instance in its stub
-        raise BadTableError(f"{source}: the gzip file is corrupt: {error}") from error
+    text = unpack_gzip(content, source)
     found = impostor(text)
     if found is not None:
         raise BadTableError(f"{source}: expected a CSV inside of the gzip file, found {found}")

@@ -3,11 +3,13 @@
 Belongs here: the one way in which the platform puts a file in place. Does not belong here: what is in the file.
 """
 
+import errno
 import fcntl
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 from cpjump_assets.science.errors import StoreError
@@ -29,29 +31,93 @@ def atomic_path(final: Path) -> Iterator[Path]:
     StoreError
         If the folder or the file cannot be written (no permission, disk full, read-only).
     """
+    with atomic_file(final) as file:
+        yield Path(file.name)
+
+
+@contextmanager
+def atomic_file(final: Path) -> Iterator[FileIO]:
+    """Give a file to write to and read from, unbuffered; as ``atomic_path`` in all else."""
     part = final.with_name(f"{final.name}.{uuid.uuid4().hex[:8]}{_SUFFIX}")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            yield part
-            _flush(part)
-            part.replace(final)
+        with part.open("x+b", buffering=0) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield file
+                os.fsync(file.fileno())
+                part.replace(final)
+            finally:
+                part.unlink(missing_ok=True)
         _flush(final.parent)
     except OSError as error:
         raise StoreError(f"cannot write {final.name} in {final.parent}: {error.strerror or error}") from error
-    finally:
-        if part.exists():
-            part.unlink()
+
+
+@contextmanager
+def resumable_file(final: Path) -> Iterator[FileIO]:
+    """Give a file to write to and read from, unbuffered, with what a former writer left in it.
+
+    It is put in place of ``final`` as by ``atomic_file``. When the block raises, or its process is killed, the partial
+    file stays for the next writer if there is a side file (``side_file``) that tells what is good in it; without one it
+    is removed. It is locked while the block runs.
+
+    Raises
+    ------
+    StoreError
+        If somebody else is writing it, or if it cannot be written.
+    """
+    part, side = final.with_name(f"{final.name}{_SUFFIX}"), side_file(final)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if final.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with _locked(part) as file:
+            try:
+                yield file
+                os.fsync(file.fileno())
+                side.unlink(missing_ok=True)
+                part.replace(final)
+            except BaseException:
+                if not side.exists():
+                    part.unlink(missing_ok=True)
+                raise
+        _flush(final.parent)
+    except BlockingIOError as error:
+        raise StoreError(f"cannot write {final.name} in {final.parent}: another process is writing it") from error
+    except OSError as error:
+        raise StoreError(f"cannot write {final.name} in {final.parent}: {error.strerror or error}") from error
+
+
+def side_file(final: Path) -> Path:
+    """Give the path of the file that tells how far a resumable file has come; its writer makes and reads it."""
+    return final.with_name(f"{final.name}{_SUFFIX}.json")
+
+
+def _locked(part: Path) -> FileIO:
+    while True:
+        file = FileIO(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if part.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                return file
+        except FileNotFoundError:
+            pass  # its writer put it in place between the two lines: what is locked is the finished file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
 
 
 def sweep_abandoned(folder: Path) -> list[Path]:
     """Remove the partial files that killed processes left below a folder, and give their paths.
 
-    A file that somebody is writing is locked, and stays.
+    A file that somebody is writing is locked, and stays; so does one that the next writer can resume.
     """
     swept = []
     for part in sorted(folder.rglob(f"*{_SUFFIX}")):
+        if part.with_name(f"{part.name}.json").exists():
+            continue
         try:
             with part.open("rb") as left:
                 fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)

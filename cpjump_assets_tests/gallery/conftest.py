@@ -17,7 +17,8 @@ from cpjump_assets.gallery.listing import GalleryObject, list_objects
 from cpjump_assets.gallery.transfer import body
 from cpjump_assets.gallery.transfer.body import RetryPolicy
 from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow
-from cpjump_assets.gallery.transfer.pull import PullReport, pull_objects
+from cpjump_assets.gallery.transfer.pull import pull_objects
+from cpjump_assets.gallery.transfer.report import PullReport
 from cpjump_assets.simulate.s3.faults import FaultPlan, FaultRule
 from cpjump_assets.simulate.s3.server import S3Server
 
@@ -45,7 +46,7 @@ class Served:
     def fail(self, *rules: FaultRule) -> None:
         self.server.faults = FaultPlan(*rules)
 
-    def pull(self, objects=None, *, retry: RetryPolicy | None = None, connections: int = 2) -> PullReport:
+    def pull(self, objects=None, *, retry: RetryPolicy | None = None, connections: int = 2, **more: Any) -> PullReport:
         objects = self.listed() if objects is None else objects
         with Inventory(self.store) as inventory:
             return pull_objects(
@@ -56,6 +57,7 @@ class Served:
                 inventory=inventory,
                 connections=connections,
                 retry=retry or RetryPolicy(first_wait=0.001),
+                **more,
             )
 
     def row(self, key: str) -> InventoryRow | None:

@@ -2,7 +2,7 @@ import pytest
 from boto3.session import Session
 from moto import mock_aws
 
-from cpjump_assets.gallery.client import connections_for, gallery_client, is_loopback
+from cpjump_assets.gallery.client import gallery_client, is_loopback, proxy_of, trust_store
 
 LEADS_ASTRAY = {
     "AWS_ENDPOINT_URL": "http://astray.invalid:1",
@@ -71,22 +71,43 @@ def test_loopback_requests_do_not_go_through_a_proxy(monkeypatch, served):
 
 def test_the_pool_has_room_for_every_connection():
     assert gallery_client().meta.config.max_pool_connections == 16
-    assert gallery_client("http://127.0.0.1:9").meta.config.max_pool_connections == 4
     assert gallery_client(connections=40).meta.config.max_pool_connections == 40
 
 
-@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9", "http://127.1.2.3"])
-def test_few_connections_on_loopback(endpoint):
-    assert is_loopback(endpoint)
-    assert connections_for(endpoint) == 4
-
-
 @pytest.mark.parametrize(
-    "endpoint", [None, "https://s3.example.org", "http://10.0.0.1:9", "http://localhost.example.org"]
+    ("endpoint", "expected"),
+    [
+        ("http://127.0.0.1:9", True),
+        ("http://localhost:9", True),
+        ("http://[::1]:9", True),
+        ("http://127.1.2.3", True),
+        (None, False),
+        ("https://s3.example.org", False),
+        ("http://10.0.0.1:9", False),
+        ("http://localhost.example.org", False),
+    ],
 )
-def test_more_connections_over_a_network(endpoint):
-    assert not is_loopback(endpoint)
-    assert connections_for(endpoint) == 16
+def test_loopback_is_told_from_a_network(endpoint, expected):
+    assert is_loopback(endpoint) is expected
+
+
+def test_the_proxy_of_an_endpoint_is_that_of_its_scheme(monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert proxy_of(gallery_client()) is None
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.org:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example.org")
+    assert proxy_of(gallery_client()) == "http://proxy.example.org:3128"
+    assert proxy_of(gallery_client("http://s3.example.org")) is None
+    assert proxy_of(gallery_client("https://inside.example.org")) is None
+    assert proxy_of(gallery_client("https://127.0.0.1:9")) is None
+
+
+def test_the_users_trust_store_counts(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "own.pem"))
+    assert trust_store() == str(tmp_path / "own.pem")
+    monkeypatch.delenv("AWS_CA_BUNDLE")
+    assert trust_store().endswith((".pem", ".crt"))
 
 
 def test_it_speaks_to_another_implementation_of_s3():

@@ -1,11 +1,21 @@
 import hashlib
+import os
 from datetime import UTC, datetime
 
 import pytest
 
 from cpjump_assets.gallery.client import gallery_client
 from cpjump_assets.gallery.layout import GalleryRoot
-from cpjump_assets.gallery.listing import GalleryObject, list_backends, list_objects, list_plates, simulated_marker
+from cpjump_assets.gallery.listing import (
+    GalleryObject,
+    find_objects,
+    list_backends,
+    list_folders,
+    list_objects,
+    list_plates,
+    list_prefixes,
+    simulated_marker,
+)
 from cpjump_assets.science.errors import GalleryError
 from cpjump_assets.science.plates import MAIN_PLATES, PLATES, PlateKey
 from cpjump_assets.simulate.s3.faults import FaultRule, FlippedBit, SlowDown, TruncatedBody
@@ -42,6 +52,52 @@ def test_awkward_keys_survive(served):
     assert [item.key for item in served.listed("p/")] == sorted(AWKWARD)
 
 
+def test_the_time_of_an_object_is_that_of_the_server(served):
+    served.put("p/a", b"content")
+    os.utime(served.folder / "p/a", (1_604_491_200, 1_604_491_200))
+    (item,) = served.listed("p/")
+    assert item.last_modified == datetime(2020, 11, 4, 12, tzinfo=UTC)
+    # Headers tell times in another form, which the same parser reads.
+    head = served.client.head_object(Bucket=served.bucket, Key="p/a")
+    assert head["LastModified"] == item.last_modified
+
+
+def test_prefixes_are_listed_each_by_itself(served):
+    for key in ["p/a", "p/b", "q/a", "qq/a"]:
+        served.put(key, b"x")
+    listed = list_prefixes(served.client, served.bucket, ["q/", "p/", "none/", "q/"], connections=3)
+    assert {prefix: [item.key for item in objects] for prefix, objects in listed.items()} == {
+        "q/": ["q/a"],
+        "p/": ["p/a", "p/b"],
+        "none/": [],
+    }
+    assert list(listed) == ["q/", "p/", "none/"]
+    assert listed["p/"] == served.listed("p/")
+
+
+def test_one_prefix_that_cannot_be_listed_ends_the_listing(served, no_waits):
+    with pytest.raises(GalleryError, match=r"the listing of s3://nowhere/p/ does not exist"):
+        list_prefixes(served.client, "nowhere", ["p/", "q/"], connections=2)
+    assert list_prefixes(served.client, served.bucket, [], connections=2) == {}
+
+
+def test_folders_are_the_names_right_below_a_prefix(served):
+    folders = [f"BR{number:04d}__x" for number in range(1003)]
+    for key in ["p/file", "p/ä b+%2B/a", "other/a", *(f"p/{name}/Images/a" for name in folders)]:
+        served.put(key, b"")
+    assert list_folders(served.client, served.bucket, "p/") == tuple(sorted([*folders, "ä b+%2B"]))
+    assert list_folders(served.client, served.bucket, "") == ("other", "p")
+    assert list_folders(served.client, served.bucket, "none/") == ()
+
+
+def test_single_objects_are_found_without_those_that_begin_so(served):
+    for key in ["p/a", "p/ab", "p/c/d"]:
+        served.put(key, b"x")
+    found = find_objects(served.client, served.bucket, ["p/a", "p/c", "p/none"], connections=2)
+    assert list(found) == ["p/a"]
+    assert found["p/a"].size == 1
+
+
 def test_each_plate_has_its_profile_and_its_other_files(served, root):
     served.put(root.profile_key(FIRST), b"profiles")
     served.put(f"{root.profiles_prefix(FIRST)}{FIRST.barcode}_normalized.csv.gz", b"others")
@@ -53,6 +109,8 @@ def test_each_plate_has_its_profile_and_its_other_files(served, root):
     assert listings[SECOND].profile is None
     assert len(listings[SECOND].others) == 1
     assert (listings[THIRD].profile, listings[THIRD].others) == (None, ())
+    assert listings[FIRST].objects == served.listed(root.profiles_prefix(FIRST))
+    assert listings[THIRD].objects == ()
 
 
 def test_a_plate_whose_barcode_begins_like_another_is_not_mixed_up(served, root):

@@ -62,9 +62,21 @@ class RetryPolicy:
 
 
 def try_repeatedly(
-    attempt: Callable[[], T], key: str, retry: RetryPolicy, *, wait: Callable[[float], object] = time.sleep
+    attempt: Callable[[], T],
+    key: str,
+    retry: RetryPolicy,
+    *,
+    wait: Callable[[float], object] = time.sleep,
+    on_retry: Callable[[BodyFaultError], object] = lambda fault: None,
 ) -> tuple[T, int]:
     """Call ``attempt`` until it ends without a ``BodyFaultError``.
+
+    Parameters
+    ----------
+    wait
+        Called with the seconds to wait before a try.
+    on_retry
+        Told of each fault after which there is another try.
 
     Returns
     -------
@@ -78,6 +90,8 @@ def try_repeatedly(
     """
     fault: BodyFaultError | None = None
     for retries, pause in enumerate(retry.waits(key)):
+        if fault is not None:
+            on_retry(fault)
         wait(pause)
         try:
             return attempt(), retries
@@ -133,4 +147,4 @@ def _require_md5(content: bytes, etag_text: str) -> None:
     check = EtagCheck(etag)
     check.update(content)
     if not check.matches():
-        raise BodyFaultError(f"expected ETag {etag_text}, the bytes give {', '.join(check.found())}")
+        raise BodyFaultError(f"expected ETag {etag_text}, the bytes give {', '.join(check.found().values())}")

@@ -1,0 +1,55 @@
+"""``cpjump inventory``: what is held, when it was last verified, and what changed upstream.
+
+Belongs here: options, and the way from them to the record. Does not belong here: the sums (``gallery.holdings``), how
+they look (``terminal_inventory``).
+"""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cpjump_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from cpjump_assets.gallery.holdings import Held, Upstream
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="List the gallery again, instead of going by the listings that are kept.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; it names objects that changed or vanished.")
+def inventory(check: bool, as_json: bool) -> None:
+    """Say what is held of the gallery, when it was last verified, and what changed upstream.
+
+    Each listing of a refresh or of --check is kept, so that the answer needs no network; its time is shown. Objects
+    that vanished from the gallery are marked, and their files stay.
+
+    \b
+    Examples:
+      cpjump inventory
+      cpjump inventory --check
+      cpjump inventory --json
+    """
+    from cpjump_assets.gallery.gallery import Gallery
+    from cpjump_assets.gallery.holdings import held_by_kind, look_again, upstream_by_kind
+    from cpjump_assets.gallery.transfer.inventory import Inventory
+    from cpjump_assets.terminal_inventory import inventory_tables
+    from cpjump_assets.terminal_pull import listing
+
+    settings = Settings.from_environment()
+    gallery = Gallery.connect(settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections)
+    with Inventory(settings.gallery_folder) as record:
+        if check:
+            with listing(str(gallery.root)):
+                look_again(gallery, record)
+        held = held_by_kind(gallery.root, record.folder_summaries())
+        upstream = upstream_by_kind(gallery.root, record)
+    if as_json:
+        click.echo(json.dumps(_as_json(held, upstream), indent=2))
+    else:
+        inventory_tables(held, upstream, folder=settings.gallery_folder, gallery=str(gallery.root))
+
+
+def _as_json(held: "list[Held]", upstream: "list[Upstream]") -> dict[str, Any]:
+    return {"held": [asdict(part) for part in held], "upstream": [asdict(part) for part in upstream]}

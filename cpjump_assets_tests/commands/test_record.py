@@ -1,0 +1,257 @@
+"""``cpjump inventory`` and ``cpjump verify`` as they are called: exit codes, JSON, and what a terminal shows."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cpjump_assets.cli import main
+from cpjump_assets.gallery.gallery import Gallery
+from cpjump_assets.gallery.layout import GalleryRoot
+from cpjump_assets.science.plates import MAIN_PLATES, PLATES
+from cpjump_assets.simulate.s3.server import S3Server
+
+ROOT = GalleryRoot("gallery", "pilot/source")
+PLATE, OTHER = MAIN_PLATES[0], MAIN_PLATES[1]
+LATE = next(plate for plate in PLATES if plate.batch == "2020_12_02_CPJUMP1_2WeeksTimePoint")
+PROFILE = ROOT.profile_key(PLATE)
+KEYS = [
+    PROFILE,
+    f"{ROOT.profiles_prefix(PLATE)}{PLATE.barcode}_normalized.csv.gz",
+    ROOT.profile_key(OTHER),
+    ROOT.profile_key(LATE),
+    ROOT.backend_key(PLATE),
+    f"{ROOT.metadata_prefix}reagents [bold].tsv",
+]
+
+
+class Platform:
+    """A store, the server of its gallery, and the command line."""
+
+    def __init__(self, folder: Path, server: S3Server) -> None:
+        self.served = folder / "served" / ROOT.bucket
+        self.server = server
+        self.store = folder / "store"
+        self.held = self.store / "gallery"
+        self.reference = folder / "reference"
+
+    def put(self, key: str, content: bytes) -> None:
+        path = self.served / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def pull(self) -> None:
+        gallery = Gallery.connect(str(ROOT), endpoint=self.server.endpoint)
+        gallery.pull([item for key in KEYS for item in self._listed(gallery, key)], self.held)
+
+    @staticmethod
+    def _listed(gallery: Gallery, key: str) -> Any:
+        from cpjump_assets.gallery.listing import find_objects
+
+        return find_objects(gallery.client, ROOT.bucket, [key], connections=1).values()
+
+    def run(self, *arguments: str, **more: str) -> Result:
+        environment = {
+            "CPJUMP_GALLERY": str(ROOT),
+            "CPJUMP_S3_ENDPOINT": self.server.endpoint,
+            "CPJUMP_STORE": str(self.store),
+            "CPJUMP_REFERENCE": str(self.reference),
+            "COLUMNS": "80",
+            **more,
+        }
+        return CliRunner().invoke(main, arguments, env=environment, prog_name="cpjump")
+
+
+@pytest.fixture
+def platform(tmp_path) -> Iterator[Platform]:
+    """Give a store that holds a few objects."""
+    (tmp_path / "served" / ROOT.bucket).mkdir(parents=True)
+    (tmp_path / "reference").mkdir()
+    with S3Server(tmp_path / "served") as server:
+        platform = Platform(tmp_path, server)
+        for number, key in enumerate(KEYS):
+            platform.put(key, bytes([number]) * 1000 * (number + 1))
+        platform.pull()
+        yield platform
+
+
+@pytest.fixture
+def away(platform) -> Platform:
+    """Give the same with a gallery that cannot be reached."""
+    platform.server.close()
+    return platform
+
+
+def rows_of(output: str) -> dict[tuple[str, str], list[str]]:
+    """Read the numbers of the table, by batch and kind."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    batch = ""
+    for line in output.splitlines():
+        if line.startswith(("20", "of no batch")):
+            batch = line.strip()
+        elif line.startswith(" ") and batch and line.split()[:1] not in ([], ["kind"]) and "\u2500" not in line:
+            rows[batch, line.split()[0]] = line.split()[1:]
+    return rows
+
+
+def test_what_is_held_is_shown_without_the_gallery(away):
+    result = away.run("inventory")
+    assert result.exit_code == 0, result.output
+    assert all(len(line) <= 80 for line in result.output.splitlines()[1:])
+    assert "…" not in result.output
+    assert result.output.startswith(f"6 objects, 21.0 kB, held in {away.held}\n")
+    assert "no listing of the gallery is kept: see cpjump inventory --check" in result.output
+    rows = rows_of(result.output)
+    assert list(rows) == [
+        (PLATE.batch, "profiles"),
+        (PLATE.batch, "backends"),
+        (LATE.batch, "profiles"),
+        ("of no batch", "metadata"),
+    ]
+    objects, size, unit, _, unproved, gone, changed, not_held = rows[PLATE.batch, "profiles"]
+    assert (objects, size, unit, unproved, gone, changed, not_held) == ("3", "6.00", "kB", "0", "0", "?", "?")
+
+
+def test_what_changed_upstream_is_found_kept_and_told_again_without_the_gallery(platform):
+    platform.put(PROFILE, b"a newer version")
+    (platform.served / KEYS[1]).unlink()
+    platform.put(f"{ROOT.profiles_prefix(OTHER)}{OTHER.barcode}_spherized.csv.gz", b"new")
+    checked = platform.run("inventory", "--check")
+    assert checked.exit_code == 0, checked.output
+    assert rows_of(checked.output)[PLATE.batch, "profiles"][-4:] == ["0", "1", "1", "1"]
+    assert f"1 object changed there:\n    {PROFILE}\n" in checked.output
+    assert f"1 object gone from there, their files are kept:\n    {KEYS[1]}\n" in checked.output
+    assert (platform.held / KEYS[1]).exists()
+    assert f"compared with {ROOT} as listed on 20" in checked.output
+    platform.server.close()
+    again = platform.run("inventory")
+    assert again.output == checked.output
+
+
+def test_the_inventory_as_json_names_what_changed(platform):
+    platform.put(PROFILE, b"a newer version")
+    result = platform.run("inventory", "--check", "--json")
+    told = json.loads(result.stdout)
+    assert [(part["kind"], part["batch"], part["objects"], part["bytes"]) for part in told["held"]] == [
+        ("profiles", PLATE.batch, 3, 6000),
+        ("profiles", LATE.batch, 1, 4000),
+        ("backends", PLATE.batch, 1, 5000),
+        ("metadata", "", 1, 6000),
+    ]
+    profiles = told["upstream"][0]
+    assert profiles["counts"] == {"new": 0, "changed": 1, "unchanged": 2, "vanished": 0}
+    assert (profiles["changed"], profiles["vanished"]) == ([PROFILE], [])
+
+
+def test_an_empty_store_is_said_to_be_empty(away, tmp_path):
+    result = away.run("inventory", CPJUMP_STORE=str(tmp_path / "new"))
+    assert result.exit_code == 0
+    assert result.output.startswith("0 objects, 0 B, held in ")
+
+
+def test_a_gallery_that_cannot_be_listed_is_one_line(away, monkeypatch):
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    result = away.run("inventory", "--check")
+    assert result.exit_code == 2
+    assert "cannot be read: no answer from http://127.0.0.1" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_what_is_right_ends_with_0(away):
+    result = away.run("verify")
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("6 objects verified, 21.0 kB in ")
+    assert result.output.endswith(f", in {away.held}\n")
+
+
+def damage(platform: Platform) -> None:
+    (platform.held / PROFILE).write_bytes(b"\1" * 1000)
+    (platform.held / KEYS[5]).write_bytes(b"short")
+    (platform.held / KEYS[4]).unlink()
+
+
+def test_what_is_bad_is_named_with_what_was_expected_and_found_and_ends_with_1(away):
+    damage(away)
+    result = away.run("verify")
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert lines[1] == f"{KEYS[4]} is missing: expected 5,000 bytes, found no file"
+    assert lines[2] == f"{KEYS[5]} is truncated: expected 6,000 bytes, found 5"
+    assert lines[3].startswith(f"{PROFILE} is altered: expected ETag ")
+    assert lines[4] == "3 of 6 objects are bad: 1 altered, 1 missing, 1 truncated, 3 verified"
+
+
+@pytest.mark.parametrize(
+    ("options", "objects"),
+    [
+        (["--plates", OTHER.barcode], 1),
+        (["--plates", f"{PLATE.barcode},{LATE}"], 4),
+        (["--prefix", ROOT.key("workspace/profiles/")], 4),
+        (["--prefix", PROFILE, "--prefix", ROOT.metadata_prefix], 2),
+    ],
+)
+def test_plates_or_prefixes_say_what_is_read(away, options, objects):
+    result = away.run("verify", "--json", *options)
+    assert (result.exit_code, json.loads(result.stdout)["verified"]) == (0, objects)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--plates", MAIN_PLATES[5].barcode], f"of {MAIN_PLATES[5].barcode}"),
+        (["--prefix", "none/"], "of none/"),
+    ],
+)
+def test_to_verify_what_is_not_held_is_a_mistake(away, options, said):
+    result = away.run("verify", *options)
+    assert result.exit_code == 2
+    assert result.stderr == f"cpjump: nothing is held in {away.held} {said}\n"
+
+
+def test_bad_files_are_pulled_again(platform):
+    damage(platform)
+    result = platform.run("verify", "--repair")
+    assert result.exit_code == 0, result.output
+    assert "3 objects pulled again, 12.0 kB in" in result.output
+    assert platform.run("verify").exit_code == 0
+
+
+def test_what_cannot_be_pulled_again_is_named_and_ends_with_1(platform):
+    damage(platform)
+    (platform.held / KEYS[4]).mkdir()
+    (platform.served / PROFILE).unlink()
+    result = platform.run("verify", "--repair")
+    assert result.exit_code == 1
+    assert "Is a directory" in result.stderr
+    assert "1 object pulled again, 6.00 kB in" in result.stdout
+    assert (
+        f"2 objects not pulled again: the gallery has them no more, or the pull failed:\n    {KEYS[4]}\n    {PROFILE}"
+        in (result.stdout)
+    )
+    assert (platform.held / PROFILE).read_bytes() == b"\1" * 1000
+
+
+def test_the_release_is_a_second_source(platform, reference_root):
+    import hashlib
+
+    content = (platform.served / PROFILE).read_bytes()
+    folder = f"profiles/{PLATE.batch}/{PLATE.barcode}"
+    rows = [
+        (f"{folder}/{PLATE.barcode}.csv.gz", len(content), hashlib.sha256(content).hexdigest()),
+        (f"{folder}/{PLATE.barcode}_normalized.csv.gz", 2000, "0" * 64),
+        (f"profiles/{OTHER.batch}/{OTHER.barcode}/{OTHER.barcode}.csv.gz", 1, "0" * 64),
+    ]
+    table = "".join(f"{path},{size},{sha256}\n" for path, size, sha256 in rows)
+    (platform.reference / "lfs_pointers_2021.csv").write_text(f"path,size_bytes,sha256\n{table}")
+    result = platform.run("verify", "--release")
+    assert result.exit_code == 0, result.output
+    assert "  1 have the sha256 of the 2021 release\n" in result.output
+    assert f"1 object of the size of the 2021 release, but of another sha256: another version:\n    {KEYS[1]}" in (
+        result.output
+    )
+    # The simulated files have other sizes than the real release, which then says nothing of them.
+    real = platform.run("verify", "--release", CPJUMP_REFERENCE=str(reference_root))
+    assert (real.exit_code, "2021 release" in real.output) == (0, False)
