@@ -16,18 +16,16 @@ from rich.text import Text
 
 from cpjump_assets.gallery.holdings import Held, Upstream
 from cpjump_assets.gallery.transfer.amounts import bytes_text, objects_text, rate_text, seconds_text
-from cpjump_assets.gallery.transfer.report import PullReport
-from cpjump_assets.gallery.transfer.verify import VerifyReport
+from cpjump_assets.gallery.transfer.verify import Repair, VerifyReport
 
 _NAMED = 20
 """Keys that are named of each kind."""
-_KIND_WIDTH = 13
+_KIND_WIDTH = 15
 _WIDTHS = {"objects": 9, "size": 7, "verified": 10, "unproved": 8, "gone": 7, "changed": 7, "not held": 9}
 """Columns and their widths, which fill 80 characters, and let the tables of all batches stand in line."""
-_LEGEND = (
-    "verified: the day of the oldest verification; unproved: the ETag says nothing of the bytes;\n"
-    "gone: held, and no longer listed; changed: listed in another version; not held: listed only"
-)
+_LEGEND = """
+verified: day of the oldest verification; unproved: ETags that say nothing;
+gone: not listed any more; changed: listed in another version; not held: listed"""
 _DATE = len("2026-01-02")
 
 
@@ -60,7 +58,8 @@ def _sum(held: Sequence[Held]) -> str:
 
 
 def _table_of(batch: str) -> Table:
-    table = Table(title=Text(batch), title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    title = Text(f"\n{batch}", style="bold")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     table.add_column("kind", width=_KIND_WIDTH, no_wrap=True)
     for name, width in _WIDTHS.items():
         table.add_column(name, justify="right", width=width, no_wrap=True)
@@ -102,7 +101,9 @@ def verify_summary(report: VerifyReport, *, folder: Path) -> None:
         console.print(f"  {report.as_released:,} have the sha256 of the 2021 release")
     _name(console, "of the size of the 2021 release, but of another sha256: another version", report.not_as_released)
     for item in report.bad[:_NAMED]:
-        console.print(Text(str(item), style="red"), soft_wrap=True)
+        verdict = Text.assemble((str(item.state), "red"), f": expected {item.expected}, found {item.found}")
+        console.print(verdict, soft_wrap=True)
+        console.print(f"    {item.row.key}", markup=False, soft_wrap=True)
     if report.bad:
         counts = ", ".join(f"{count:,} {state}" for state, count in sorted(report.states.items()))
         named = "" if len(report.bad) <= _NAMED else f", the first {_NAMED} are named (all with --json)"
@@ -112,14 +113,11 @@ def verify_summary(report: VerifyReport, *, folder: Path) -> None:
         )
 
 
-def repair_summary(report: PullReport, left: Sequence[str]) -> None:
+def repair_summary(repair: Repair) -> None:
     """Say what was pulled again, and name what could not be."""
     console = Console(highlight=False)
-    again = (
-        f"{objects_text(len(report.pulled))} pulled again, {bytes_text(report.bytes)} in {seconds_text(report.seconds)}"
-    )
-    console.print(again, soft_wrap=True)
-    _name(console, "not pulled again: the gallery has them no more, or the pull failed", left)
+    console.print(f"{objects_text(len(repair.pulled))} pulled again", soft_wrap=True)
+    _name(console, "not pulled again: the gallery has them no more, or the pull failed", repair.left)
 
 
 def _name(console: Console, what: str, keys: Sequence[str]) -> None:

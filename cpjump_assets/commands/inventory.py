@@ -14,6 +14,7 @@ from cpjump_assets.settings import Settings
 
 if TYPE_CHECKING:
     from cpjump_assets.gallery.holdings import Held, Upstream
+    from cpjump_assets.gallery.transfer.inventory import Inventory
 
 
 @click.command()
@@ -31,24 +32,35 @@ def inventory(check: bool, as_json: bool) -> None:
       cpjump inventory --check
       cpjump inventory --json
     """
-    from cpjump_assets.gallery.gallery import Gallery
-    from cpjump_assets.gallery.holdings import held_by_kind, look_again, upstream_by_kind
+    from cpjump_assets.gallery.holdings import held_by_kind, upstream_by_kind
+    from cpjump_assets.gallery.layout import RECORD_NAME, GalleryRoot
     from cpjump_assets.gallery.transfer.inventory import Inventory
     from cpjump_assets.terminal_inventory import inventory_tables
-    from cpjump_assets.terminal_pull import listing
 
     settings = Settings.from_environment()
-    gallery = Gallery.connect(settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections)
-    with Inventory(settings.gallery_folder) as record:
-        if check:
-            with listing(str(gallery.root)):
-                look_again(gallery, record)
-        held = held_by_kind(gallery.root, record.folder_summaries())
-        upstream = upstream_by_kind(gallery.root, record)
+    root, folder = GalleryRoot.parse(settings.gallery), settings.gallery_folder
+    held: list[Held] = []
+    upstream: list[Upstream] = []
+    if (folder / RECORD_NAME).is_file():  # to open the record of an empty store would make one
+        with Inventory(folder) as record:
+            if check:
+                _look_again(settings, record)
+            held = held_by_kind(root, record.folder_summaries())
+            upstream = upstream_by_kind(root, record)
     if as_json:
         click.echo(json.dumps(_as_json(held, upstream), indent=2))
     else:
-        inventory_tables(held, upstream, folder=settings.gallery_folder, gallery=str(gallery.root))
+        inventory_tables(held, upstream, folder=folder, gallery=str(root))
+
+
+def _look_again(settings: Settings, record: "Inventory") -> None:
+    from cpjump_assets.gallery.gallery import Gallery
+    from cpjump_assets.gallery.holdings import look_again
+    from cpjump_assets.terminal_pull import listing
+
+    gallery = Gallery.connect(settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections)
+    with listing(str(gallery.root)):
+        look_again(gallery, record)
 
 
 def _as_json(held: "list[Held]", upstream: "list[Upstream]") -> dict[str, Any]:

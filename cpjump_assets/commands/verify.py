@@ -5,7 +5,6 @@ how it looks (``terminal_inventory``).
 """
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,8 +15,9 @@ from cpjump_assets.science.errors import StoreError
 from cpjump_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from cpjump_assets.gallery.gallery import Gallery
-    from cpjump_assets.gallery.transfer.verify import VerifyReport
+    from cpjump_assets.gallery.layout import GalleryRoot
+    from cpjump_assets.gallery.reference.released import Release
+    from cpjump_assets.gallery.transfer.verify import Repair, VerifyReport
 
 
 @click.command()
@@ -39,50 +39,54 @@ def verify(prefixes: tuple[str, ...], plates: str | None, repair: bool, release:
       cpjump verify --plates BR00117010
       cpjump verify --repair
     """
-    from cpjump_assets.gallery.gallery import Gallery
-    from cpjump_assets.gallery.reference.released import Release
-    from cpjump_assets.gallery.reference.transports import open_transport
+    from cpjump_assets.gallery.layout import RECORD_NAME, GalleryRoot
     from cpjump_assets.gallery.transfer.inventory import Inventory
     from cpjump_assets.gallery.transfer.verify import verify_objects
-    from cpjump_assets.terminal_inventory import verify_summary
+    from cpjump_assets.terminal_inventory import repair_summary, verify_summary
     from cpjump_assets.terminal_pull import following_pull
 
     if prefixes and plates:
         raise click.UsageError("--prefix and --plates both say what is read: give one of them")
     settings = Settings.from_environment()
-    gallery = Gallery.connect(settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections)
-    of_plates = [prefix for plate in plates_of(plates) for prefix in gallery.root.plate_prefixes(plate)]
-    released = None
-    if release:
-        released = Release(open_transport(settings.reference, endpoint=settings.s3_endpoint), gallery.root)
-    folder = settings.gallery_folder
+    root, folder = GalleryRoot.parse(settings.gallery), settings.gallery_folder
+    if not (folder / RECORD_NAME).is_file():  # to open the record of an empty store would make one
+        raise StoreError(f"nothing is held in {folder}")
+    of_plates = [prefix for plate in plates_of(plates) for prefix in root.plate_prefixes(plate)]
+    released = _released(settings, root) if release else None
     with Inventory(folder) as record, following_pull(verb="read") as progress:
-        report = verify_objects(record, folder, prefixes or of_plates or [""], progress=progress, released=released)
+        wanted = prefixes or of_plates or [""]
+        report = verify_objects(record, folder, wanted, progress=progress, released=released)
     if not report.objects and (prefixes or plates):
         raise StoreError(f"nothing is held in {folder} of {plates or ', '.join(prefixes)}")
-    if as_json:
-        click.echo(json.dumps(report.to_json(), indent=2))
-    else:
+    if not as_json:
         verify_summary(report, folder=folder)
-    if not report.bad:
-        return
-    if not repair or not _repair(gallery, report, folder):
+    repaired = _repair(settings, report) if repair and report.bad else None
+    if as_json:
+        click.echo(json.dumps(report.to_json() | (repaired.to_json() if repaired else {}), indent=2))
+    elif repaired:
+        repair_summary(repaired)
+    if report.bad and (repaired is None or repaired.left):
         raise SystemExit(FOUND)
 
 
-def _repair(gallery: "Gallery", report: "VerifyReport", folder: Path) -> bool:
-    """Pull bad files again; tell whether all could be."""
+def _released(settings: Settings, root: "GalleryRoot") -> "Release":
+    from cpjump_assets.gallery.reference.released import Release
+    from cpjump_assets.gallery.reference.transports import open_transport
+
+    return Release(open_transport(settings.reference, endpoint=settings.s3_endpoint), root)
+
+
+def _repair(settings: Settings, report: "VerifyReport") -> "Repair":
+    from cpjump_assets.gallery.gallery import Gallery
     from cpjump_assets.gallery.transfer.report import IncompletePullError
-    from cpjump_assets.terminal_inventory import repair_summary
+    from cpjump_assets.gallery.transfer.verify import Repair
     from cpjump_assets.terminal_pull import following_pull
 
+    gallery = Gallery.connect(settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections)
     with following_pull() as progress:
         try:
-            repaired = gallery.repair(report.bad, folder, progress=progress)
+            pulled = gallery.repair(report.bad, settings.gallery_folder, progress=progress)
         except IncompletePullError as error:
             click.echo(f"cpjump: {error}", err=True)
-            repaired = error.report
-    done = {row.key for row in repaired.pulled}
-    left = [item.row.key for item in report.bad if item.row.key not in done]
-    repair_summary(repaired, left)
-    return not left
+            pulled = error.report
+    return Repair.of(report.bad, pulled)

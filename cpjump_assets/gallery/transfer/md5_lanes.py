@@ -31,7 +31,7 @@ BLOCK = 64
 
 _START = np.array([0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476], dtype="<u4")
 """The state before the first block (RFC 1321, section 3.3)."""
-_CROWD = 2.0
+_CROWD = 3.0
 """Threads that hash at once, on average, from which on a new body is hashed together with others."""
 _CROWD_MEMORY = 16
 """Chunks over which that average is taken."""

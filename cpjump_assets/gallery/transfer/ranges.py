@@ -53,11 +53,11 @@ class _Range(NamedTuple):
 
     def so_far(self, plan: RangePlan) -> Done:
         """Tell how far it has come; another thread may ask."""
-        count = self.stream.position - self.start  # looked at first: the sums may be ahead of it, never behind
+        size = self.stream.position - self.start  # looked at first: the sums may be ahead of it, never behind
         if self.sums is None or plan.part_size is None:
-            return Done(count, ())
-        complete = self.stream.position == self.stream.stop
-        return Done(count, self.sums.digests() if complete else self.sums.complete()[: count // plan.part_size])
+            return Done(size, ())
+        complete = self.start + size == self.stream.stop
+        return Done(size, self.sums.digests() if complete else self.sums.complete()[: size // plan.part_size])
 
 
 class RangedTask(Task):
@@ -95,8 +95,8 @@ class RangedTask(Task):
             file.truncate(0)
             _allocate(file.fileno(), plan.size)
             record = RangeRecord(plan, os.fstat(file.fileno()).st_ino, self._side)
-        self.resumed_bytes += record.bytes
-        self._count(record.bytes)
+        self.resumed_bytes += record.size
+        self._count(record.size)
         return record
 
     def _fetch_all(self, record: RangeRecord, missing: list[int], file: int) -> None:
@@ -151,12 +151,12 @@ class RangedTask(Task):
     def _begin_range(self, record: RangeRecord, number: int, file: int) -> _Range:
         """Go on where the record says that a range has come; the sum of a part that is not complete begins again."""
         start, stop = record.plan.span(number)
-        count, known = record.so_far(number)
+        size, known = record.so_far(number)
         part_size = record.plan.part_size
         sums = None if part_size is None else PartSums(part_size, md5=md5, known=known)
         if sums is not None and part_size is not None:
-            read_again(file, start + len(known) * part_size, start + count, sums, self._conduct)
-        return _Range(Stream(self.wanted, start + count, stop, () if sums is None else (sums,)), start, sums)
+            read_again(file, start + len(known) * part_size, start + size, sums, self._conduct)
+        return _Range(Stream(self.wanted, start + size, stop, () if sums is None else (sums,)), start, sums)
 
     def _count(self, count: int) -> None:
         with self._lock:
@@ -181,7 +181,7 @@ class RangedTask(Task):
 def _record(record: RangeRecord, file: int, under_way: Mapping[int, _Range]) -> None:
     """Record how far the ranges have come."""
     come = {number: one.so_far(record.plan) for number, one in tuple(under_way.items())}
-    record.done |= {number: done for number, done in come.items() if done.bytes}
+    record.done |= {number: done for number, done in come.items() if done.size}
     if record.done:
         record.write(file)
 

@@ -66,13 +66,13 @@ class Done(NamedTuple):
 
     Attributes
     ----------
-    bytes
+    size
         Bytes from its beginning on.
     sums
         MD5 of each complete part in them.
     """
 
-    bytes: int
+    size: int
     sums: tuple[bytes, ...]
 
 
@@ -123,9 +123,9 @@ class RangeRecord:
         return record
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """Bytes that are done, over all ranges."""
-        return sum(done.bytes for done in self.done.values())
+        return sum(done.size for done in self.done.values())
 
     def so_far(self, number: int) -> Done:
         """Tell how far a range has come."""
@@ -133,7 +133,7 @@ class RangeRecord:
 
     def missing(self) -> list[int]:
         """Give the numbers of the ranges that are not complete."""
-        return [number for number in range(len(self.plan)) if self.so_far(number).bytes < self.plan.length(number)]
+        return [number for number in range(len(self.plan)) if self.so_far(number).size < self.plan.length(number)]
 
     def digests(self) -> Iterator[bytes]:
         """Give the sums of all parts, in order; all ranges are complete."""
@@ -148,7 +148,7 @@ class RangeRecord:
         OSError, StoreError
             If either cannot be written; then the former record stays.
         """
-        ranges = {str(number): [done.bytes, [part.hex() for part in done.sums]] for number, done in self.done.items()}
+        ranges = {str(number): [done.size, [part.hex() for part in done.sums]] for number, done in self.done.items()}
         os.fdatasync(file)
         with atomic_path(self.path) as part:
             part.write_text(json.dumps(self._head() | {"ranges": ranges}))
@@ -157,10 +157,10 @@ class RangeRecord:
         return {"version": _VERSION, "inode": self.inode, **asdict(self.plan)}
 
 
-def _done(plan: RangePlan, number: int, count: Any, sums: Any) -> Done:
-    if not (isinstance(count, int) and 0 <= number < len(plan) and 0 < count <= plan.length(number)):
-        raise ValueError(f"{count} bytes of range {number} cannot be")
+def _done(plan: RangePlan, number: int, size: Any, sums: Any) -> Done:
+    if not (isinstance(size, int) and 0 <= number < len(plan) and 0 < size <= plan.length(number)):
+        raise ValueError(f"{size} bytes of range {number} cannot be")
     digests = tuple(bytes.fromhex(text) for text in sums)
-    if len(digests) != plan.sums(number, count) or any(len(digest) != _DIGEST_BYTES for digest in digests):
-        raise ValueError(f"{sums} are not the sums of {count} bytes")
-    return Done(count, digests)
+    if len(digests) != plan.sums(number, size) or any(len(digest) != _DIGEST_BYTES for digest in digests):
+        raise ValueError(f"{sums} are not the sums of {size} bytes")
+    return Done(size, digests)

@@ -21,6 +21,7 @@ from cpjump_assets.gallery.transfer.etag import Md5, Verification
 from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow
 from cpjump_assets.gallery.transfer.md5_lanes import LANES
 from cpjump_assets.gallery.transfer.progress import NoProgress, Progress
+from cpjump_assets.gallery.transfer.report import PullReport
 from cpjump_assets.science.errors import GalleryError, StoreError
 
 _RECORD_EVERY = 1.0
@@ -83,6 +84,35 @@ class VerifyReport:
             "not as released": list(self.not_as_released),
             "bad": bad,
         }
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What became of bad files that were pulled again.
+
+    Attributes
+    ----------
+    pulled
+        Keys of those that are right now.
+    left
+        Keys of those that are not: the gallery has them no more, or their pull failed.
+    """
+
+    pulled: tuple[str, ...]
+    left: tuple[str, ...]
+
+    @classmethod
+    def of(cls, bad: Iterable[CheckedFile], report: PullReport) -> "Repair":
+        """Compare what was bad with what was pulled."""
+        pulled = {row.key for row in report.pulled}
+        keys = sorted(item.row.key for item in bad)
+        return cls(
+            pulled=tuple(key for key in keys if key in pulled), left=tuple(key for key in keys if key not in pulled)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the keys by name."""
+        return {"pulled again": list(self.pulled), "not pulled again": list(self.left)}
 
 
 def verify_objects(

@@ -22,13 +22,14 @@ from cpjump_assets.gallery.client import gallery_client
 from cpjump_assets.gallery.listing import GalleryObject, list_objects
 from cpjump_assets.gallery.transfer import download as download_module
 from cpjump_assets.gallery.transfer import ranges as ranges_module
+from cpjump_assets.gallery.transfer import resume as resume_module
 from cpjump_assets.gallery.transfer.body import RetryPolicy
 from cpjump_assets.gallery.transfer.download import Download, download
 from cpjump_assets.gallery.transfer.etag import MIB, Etag, Verification
 from cpjump_assets.gallery.transfer.proof import PartSizes
 from cpjump_assets.gallery.transfer.ranges import range_plan
 from cpjump_assets.gallery.transfer.reader import object_reader
-from cpjump_assets.gallery.transfer.resume import RangePlan, RangeRecord
+from cpjump_assets.gallery.transfer.resume import Done, RangePlan, RangeRecord
 from cpjump_assets.gallery.transfer.stream import PullStoppedError
 from cpjump_assets.science.errors import GalleryError, StoreError
 from cpjump_assets.simulate.s3.etags import UploadRule
@@ -43,6 +44,7 @@ from cpjump_assets.simulate.s3.faults import (
     invert_last_byte,
 )
 from cpjump_assets.simulate.s3.server import S3Server
+from cpjump_assets.storage.atomic import sweep_abandoned
 
 KEY = "backend/plate.sqlite"
 PART = 64 * 1024
@@ -97,9 +99,9 @@ class Large:
     def files(self) -> set[str]:
         return {path.name for path in self.final.parent.iterdir()}
 
-    def interrupt(self, *, done: int) -> None:
-        """Leave behind what a download leaves that ends when some ranges are complete."""
-        self.fail(FaultRule(TruncatedBody(share=0.0), after=done))
+    def interrupt(self, *, done: int, share: float = 0.0) -> None:
+        """Leave behind what a download leaves that ends when some ranges are complete, and a share of the next."""
+        self.fail(FaultRule(TruncatedBody(share), after=done))
         with pytest.raises(GalleryError, match="could not be read in 3 tries"):
             self.fetch(connections=1)
         self.fail()
@@ -148,9 +150,9 @@ def test_ranges_cover_the_object_in_whole_parts(size, part_size, told):
     assert 4 * MIB < plan.range_size <= 64 * MIB
     if plan.part_size is not None:
         assert plan.range_size % plan.part_size == 0
-        assert sum(map(plan.parts, range(min(len(plan), 2000)))) == (
-            parts if len(plan) <= 2000 else pytest.approx(2000 * plan.parts(0))
-        )
+        whole_range, last_range = plan.sums(0, plan.length(0)), plan.sums(len(plan) - 1, plan.length(len(plan) - 1))
+        assert whole_range * (len(plan) - 1) + last_range == parts
+        assert plan.sums(0, part_size - 1) == (part_size - 1 == plan.length(0))
 
 
 def test_an_object_comes_in_ranges_each_asked_for_once(large):
@@ -207,13 +209,35 @@ def test_what_an_earlier_download_completed_is_not_asked_for_again(large, want_s
     assert sum(came) == len(CONTENT)
 
 
-def test_a_range_counts_as_done_only_when_its_bytes_are_on_the_disk(large, monkeypatch):
-    flushed = []
-    monkeypatch.setattr(ranges_module.os, "fdatasync", lambda file: flushed.append(None))
-    add = RangeRecord.add
-    monkeypatch.setattr(RangeRecord, "add", lambda self, number, sums: (flushed.pop(), add(self, number, sums)))
-    large.fetch()
-    assert flushed == []
+def test_a_range_that_an_earlier_download_left_half_way_is_taken_up_where_it_stopped(large):
+    large.interrupt(done=4, share=0.7)
+    before = len(large.asked())
+    done = large.fetch()
+    _assert_right(large)
+    first = min(large.asked()[before:], key=lambda asked: int(re.search(r"\d+", asked)[0]))
+    start = int(re.search(r"\d+", first)[0])
+    assert 4 * RANGE + 0.95 * RANGE < start < 5 * RANGE  # of what was missing, 0.7 came in each of three tries
+    assert done.resumed_bytes == start
+    assert (done.verification, done.retries) == (large.proof, 0)
+
+
+def test_nothing_is_recorded_before_its_bytes_are_on_the_disk(large, monkeypatch):
+    def refuse(file: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(resume_module.os, "fdatasync", refuse)
+    with pytest.raises(StoreError, match=r"cannot write plate\.sqlite in .*: Input/output error"):
+        large.fetch()
+    assert large.files() == set()
+
+
+def test_it_is_recorded_while_ranges_come_so_that_a_kill_loses_little(large, monkeypatch):
+    monkeypatch.setattr(ranges_module, "_LOOK_EVERY", 0.01)
+    large.fail(FaultRule(StalledBody(seconds=0.1)))
+    seen = set()
+    large.fetch(on_bytes=lambda count: seen.add(large.side.read_text() if large.side.exists() else ""))
+    _assert_right(large)
+    assert len(seen) > 4
 
 
 def test_a_download_that_is_stopped_keeps_what_is_done(large):
@@ -252,6 +276,8 @@ def _recreate(path: Path) -> None:
     path.with_name("keeps the inode").unlink()
 
 
+SUMS = ["0" * 32] * 2
+
 DOUBTS: dict[str, Callable[[Large], object]] = {
     "another version of the object": lambda large: _edit(large, etag="0" * 32),
     "another key": lambda large: _edit(large, key="backend/other.sqlite"),
@@ -259,12 +285,18 @@ DOUBTS: dict[str, Callable[[Large], object]] = {
     "other ranges": lambda large: _edit(large, range_size=RANGE + PART),
     "other parts": lambda large: _edit(large, part_size=PART + 1),
     "another release": lambda large: _edit(large, version=0),
-    "a range that there is not": lambda large: _edit(large, ranges={"99": []}),
-    "a negative range": lambda large: _edit(large, ranges={"-1": []}),
-    "a range without a number": lambda large: _edit(large, ranges={"first": []}),
-    "too many sums": lambda large: _edit(large, ranges={"0": ["0" * 32] * 3}),
-    "sums that are none": lambda large: _edit(large, ranges={"0": ["cafe", "affe"]}),
-    "sums that are numbers": lambda large: _edit(large, ranges={"0": [1, 2]}),
+    "a range that there is not": lambda large: _edit(large, ranges={"99": [PART, SUMS[:1]]}),
+    "a negative range": lambda large: _edit(large, ranges={"-1": [PART, SUMS[:1]]}),
+    "a range without a number": lambda large: _edit(large, ranges={"first": [PART, SUMS[:1]]}),
+    "a range with too many bytes": lambda large: _edit(large, ranges={"0": [RANGE + 1, SUMS]}),
+    "a range with fewer than no bytes": lambda large: _edit(large, ranges={"0": [-1, []]}),
+    "a range with a number of bytes that is none": lambda large: _edit(large, ranges={"0": ["many", SUMS]}),
+    "too many sums": lambda large: _edit(large, ranges={"0": [RANGE, SUMS * 2]}),
+    "too many sums for its bytes": lambda large: _edit(large, ranges={"0": [PART - 1, SUMS[:1]]}),
+    "sums that are none": lambda large: _edit(large, ranges={"0": [RANGE, ["cafe", "affe"]]}),
+    "sums that are numbers": lambda large: _edit(large, ranges={"0": [RANGE, [1, 2]]}),
+    "a range without sums": lambda large: _edit(large, ranges={"0": [RANGE]}),
+    "a range that is a number": lambda large: _edit(large, ranges={"0": 7}),
     "ranges that are none": lambda large: _edit(large, ranges=7),
     "no JSON": lambda large: large.side.write_bytes(b'{"version": 1'),
     "no text": lambda large: large.side.write_bytes(b"\xff\xfe\x00"),
@@ -294,7 +326,8 @@ def test_sums_or_bytes_that_were_tampered_with_do_not_pass(large):
     with large.part.open("r+b") as file:
         file.write(b"\0" * PART)
     told = json.loads(large.side.read_text())
-    _edit(large, ranges=told["ranges"] | {"0": ["0" * 32] * len(told["ranges"]["0"])})
+    size, sums = told["ranges"]["0"]
+    _edit(large, ranges=told["ranges"] | {"0": [size, SUMS[: len(sums)]]})
     assert large.fetch().retries == 1
     _assert_right(large)
 
@@ -373,12 +406,15 @@ def test_a_record_tells_what_it_was_told(tmp_path):
         file.truncate(50)
         assert RangeRecord.found(tmp_path / "side", plan, file.fileno()) is None
         record = RangeRecord(plan, (tmp_path / "file").stat().st_ino, tmp_path / "side")
-        record.add(2, (b"5" * 16,))
-        record.add(0, (b"1" * 16, b"2" * 16))
+        one, two, three = (number * 16 for number in (b"1", b"2", b"3"))
+        record.done = {2: Done(10, (three,)), 0: Done(15, (one,))}
+        record.write(file.fileno())
         found = RangeRecord.found(tmp_path / "side", plan, file.fileno())
-        assert (found.missing(), found.done_bytes) == ([1], 30)
-        found.add(1, (b"3" * 16, b"4" * 16))
-        assert b"".join(found.digests()) == b"".join(number * 16 for number in (b"1", b"2", b"3", b"4", b"5"))
+        assert found == record
+        assert (found.missing(), found.size, found.so_far(1)) == ([0, 1], 25, Done(0, ()))
+        found.done |= {0: Done(20, (one, two)), 1: Done(20, (three, two))}
+        assert found.missing() == []
+        assert list(found.digests()) == [one, two, three, two, three]
 
 
 _DOWNLOAD_IN_ANOTHER_PROCESS = """
@@ -400,6 +436,10 @@ print(json.dumps([done.resumed_bytes, done.verification, grown]))
 """
 
 
+def _recorded(side: Path) -> int:
+    return sum(size for size, _ in json.loads(side.read_text())["ranges"].values())
+
+
 def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_from(tmp_path):
     size = 120 * MIB + 4321
     content = np.random.default_rng(7).bytes(size)
@@ -411,12 +451,12 @@ def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_from(tmp_path
         arguments = [sys.executable, "-c", _DOWNLOAD_IN_ANOTHER_PROCESS, server.endpoint, str(final)]
         server.faults = FaultPlan(FaultRule(StalledBody(seconds=60), after=6))
         with subprocess.Popen(arguments) as process:
-            while not (side.exists() and len(json.loads(side.read_text())["ranges"]) >= 4):
+            while not (side.exists() and _recorded(side) > 40 * MIB):
                 assert process.poll() is None
                 time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
         assert not final.exists()
-        kept = json.loads(side.read_text())["ranges"]
+        kept = _recorded(side)
         before = len(server.requests)
 
         server.faults = FaultPlan()
@@ -425,9 +465,10 @@ def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_from(tmp_path
         asked = [request.range for request in server.requests[before:] if request.key and request.method == "GET"]
 
     assert final.read_bytes() == content
+    sweep_abandoned(final.parent)  # the record that was being written when the first one was killed
     assert [path.name for path in final.parent.iterdir()] == ["large"]
     assert verification == Verification.MULTIPART
-    assert resumed == len(kept) * 8 * MIB
+    assert resumed == kept
     spans = [re.fullmatch(r"bytes=(\d+)-(\d*)", text).groups() for text in asked]
     assert sum(int(last or size - 1) + 1 - int(first) for first, last in spans) == size - resumed < size
     assert grown < 110 * 1024, f"{grown} KiB: the object is not held in memory"
