@@ -120,7 +120,7 @@ def refresh(plates: str | None, batches: tuple[str, ...], images: str | None) ->
     request = RefreshRequest(
         plates=tuple(map(str, plates_of(plates))),
         batches=(MAIN_BATCH, *batches),
-        image_plates=tuple(map(str, plates_of(images))),
+        image_plates=tuple(map(str, plates_of(images, option="--images"))),
         plates_per_run=settings.plates_per_run,
         preset=settings.preset,
     )

@@ -103,7 +103,7 @@ def run(plan: DemoPlan, *, on_stage: Follow) -> DemoOutcome:
         )
         with served(plan.folder) as settings, open_instance(settings) as instance:
             definitions = build_defs(settings)
-            # The one plate whose images the simulated gallery has.
+            # The one plate of which the simulated gallery has images of more than two wells.
             request = RefreshRequest(image_plates=(str(min(gallery.size.plates)),))
             for finished in Refresh(definitions.resolve_job_def, instance, settings.store).run(request):
                 on_stage(finished.planned.title, finished.success)

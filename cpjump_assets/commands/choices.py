@@ -22,7 +22,7 @@ def words(text: str | None) -> tuple[str, ...]:
     return tuple(word.strip() for word in (text or "").split(",") if word.strip())
 
 
-def plates_of(text: str | None) -> tuple[PlateKey, ...]:
+def plates_of(text: str | None, *, option: str = "--plates") -> tuple[PlateKey, ...]:
     """Read plates, as barcodes of the main batch or ``<batch>.<barcode>``; ``click.BadParameter`` if one is none."""
     known = {str(plate): plate for plate in PLATES}
     known |= {plate.barcode: plate for plate in PLATES if plate.batch == MAIN_BATCH}
@@ -30,7 +30,7 @@ def plates_of(text: str | None) -> tuple[PlateKey, ...]:
         if word not in known:
             raise click.BadParameter(
                 f"{word!r} is not a plate of CPJUMP1; expected a barcode of the main batch, or <batch>.<barcode>",
-                param_hint="--plates",
+                param_hint=option,
             )
     return tuple(dict.fromkeys(known[word] for word in words(text)))
 
@@ -48,7 +48,7 @@ def wells_of(text: str | None) -> frozenset[str] | None:
     places = POSITIONS[["Metadata_row", "Metadata_column"]]
     chosen: set[str] = set()
     for word in words(text):
-        corners = word.split("-")
+        corners = word.upper().split("-")
         if len(corners) > 2 or not set(corners) <= set(places.index):
             raise click.BadParameter(f"{word!r} is no well A01 to P24, nor a range of two", param_hint="--wells")
         first, last = places.loc[corners].min(), places.loc[corners].max()

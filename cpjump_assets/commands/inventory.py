@@ -33,15 +33,15 @@ def inventory(check: bool, as_json: bool) -> None:
       cpjump inventory --json
     """
     from cpjump_assets.gallery.holdings import held_by_kind, upstream_by_kind
-    from cpjump_assets.gallery.layout import RECORD_NAME, GalleryRoot
-    from cpjump_assets.gallery.transfer.inventory import Inventory
+    from cpjump_assets.gallery.layout import GalleryRoot
+    from cpjump_assets.gallery.transfer.inventory import Inventory, is_kept_in
     from cpjump_assets.terminal_inventory import inventory_tables
 
     settings = Settings.from_environment()
     root, folder = GalleryRoot.parse(settings.gallery), settings.gallery_folder
     held: list[Held] = []
     upstream: list[Upstream] = []
-    if (folder / RECORD_NAME).is_file():  # to open the record of an empty store would make one
+    if is_kept_in(folder):
         with Inventory(folder) as record:
             if check:
                 _look_again(settings, record)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cpjump_assets.science.channels import CHANNELS
 from cpjump_assets.science.errors import BadTableError, GalleryError
 from cpjump_assets.science.plates import MAIN_PLATES, PlateKey
 from cpjump_assets.settings import Settings, parse_bytes
@@ -114,6 +115,8 @@ def from_gallery(
     number = where.site or FIRST_SITE
     gallery = Gallery.connect(settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections)
     files = _pulled(gallery, plate, pair, number, channels, settings.gallery_folder, allowed)
+    for well in pair:
+        _say_absent(well, number, channels.difference(files.get((well, number), {})))
     named = wells.set_index("Metadata_Well", drop=False)
     rows = tuple(_row(well_words(named.loc[well], number), files.get((well, number), {})) for well in pair)
     file = f"{named.at[pair[0], 'Metadata_broad_sample']}_{plate.barcode}_{pair[0]}.png"
@@ -176,6 +179,12 @@ def _say_choice(found: "NamedReagent", words: str, well: str) -> None:
         click.echo(f"{words} is the {found.found_by} of several: {found.broad_sample} is taken; also {also}", err=True)
     if len(found.wells) > 1:
         click.echo(f"{found.broad_sample} is in {_some(found.wells)}: {well} is taken (see --well)", err=True)
+
+
+def _say_absent(well: str, site: int, channels: frozenset[str]) -> None:
+    if channels:
+        names = ", ".join(name for name in CHANNELS if name in channels)
+        click.echo(f"cpjump: the gallery has no {names} of well {well}, site {site}; it is shown as absent", err=True)
 
 
 def _some(names: tuple[str, ...]) -> str:

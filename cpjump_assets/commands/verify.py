@@ -39,8 +39,8 @@ def verify(prefixes: tuple[str, ...], plates: str | None, repair: bool, release:
       cpjump verify --plates BR00117010
       cpjump verify --repair
     """
-    from cpjump_assets.gallery.layout import RECORD_NAME, GalleryRoot
-    from cpjump_assets.gallery.transfer.inventory import Inventory
+    from cpjump_assets.gallery.layout import GalleryRoot
+    from cpjump_assets.gallery.transfer.inventory import Inventory, is_kept_in
     from cpjump_assets.gallery.transfer.verify import verify_objects
     from cpjump_assets.terminal_inventory import repair_summary, verify_summary
     from cpjump_assets.terminal_pull import following_pull
@@ -49,7 +49,7 @@ def verify(prefixes: tuple[str, ...], plates: str | None, repair: bool, release:
         raise click.UsageError("--prefix and --plates both say what is read: give one of them")
     settings = Settings.from_environment()
     root, folder = GalleryRoot.parse(settings.gallery), settings.gallery_folder
-    if not (folder / RECORD_NAME).is_file():  # to open the record of an empty store would make one
+    if not is_kept_in(folder):
         raise StoreError(f"nothing is held in {folder}")
     of_plates = [prefix for plate in plates_of(plates) for prefix in root.plate_prefixes(plate)]
     released = _released(settings, root) if release else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cpjump_assets.gallery.client import CONNECTIONS, gallery_client
 from cpjump_assets.gallery.failures import AbsentObjectError
 from cpjump_assets.gallery.images.look_up import look_up_images
-from cpjump_assets.gallery.layout import RECORD_NAME, GalleryRoot
+from cpjump_assets.gallery.layout import GalleryRoot
 from cpjump_assets.gallery.listing import (
     GalleryObject,
     PlateListing,
@@ -25,7 +25,7 @@ from cpjump_assets.gallery.listing import (
 from cpjump_assets.gallery.reference.released import Released
 from cpjump_assets.gallery.transfer.changes import Changes, keep_listings
 from cpjump_assets.gallery.transfer.check import CheckedFile
-from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow
+from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow, is_kept_in
 from cpjump_assets.gallery.transfer.plan import PullPlan, plan_pull
 from cpjump_assets.gallery.transfer.progress import Progress
 from cpjump_assets.gallery.transfer.pull import pull_objects
@@ -120,6 +120,8 @@ class Gallery:
     def repair(self, bad: Iterable[CheckedFile], folder: Path, *, progress: Progress | None = None) -> PullReport:
         """Pull bad files again, those that the gallery still lists; of the others, what is there stays as it is.
 
+        Those that another pull has replaced since they were read are left alone.
+
         Raises
         ------
         GalleryError, StoreError
@@ -127,7 +129,8 @@ class Gallery:
         """
         by_key = {item.row.key: item for item in bad}
         listed = find_objects(self.client, self.root.bucket, by_key, connections=self.connections)
-        take_away((by_key[key] for key in listed), folder)
+        with Inventory(folder) as inventory:
+            take_away((by_key[key] for key in listed), inventory, folder)
         return self.pull(listed.values(), folder, progress=progress)
 
     def _pulled(self, objects: Collection[GalleryObject], folder: Path) -> dict[str, InventoryRow]:
@@ -140,7 +143,7 @@ class Gallery:
 
         Nothing is written: a folder that is not there stays away.
         """
-        if not (folder / RECORD_NAME).is_file():
+        if not is_kept_in(folder):
             return plan_pull(objects, None, folder)
         with Inventory(folder) as inventory:
             return plan_pull(objects, inventory, folder)

@@ -10,10 +10,13 @@ end early and files of other sizes were found in public data sets. So every file
 import hashlib
 import io
 import struct
+import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +29,7 @@ Pixels = npt.NDArray[np.uint16]
 LARGEST_SIDE = 8_192
 """Pixels; the camera of CPJUMP1 has 2,160. A file of a few kB could otherwise ask for the memory of the machine."""
 
+_DECODING = Lock()
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L")
 # The first four are what 60,000 files with planted errors ended in; the others stand in Pillow's TIFF code as well.
 _DECODING_ERRORS = (
@@ -155,14 +159,27 @@ def _decode_image(content: bytes, name: str, shape: tuple[int, int] | None) -> P
 
 
 def _decode(content: bytes, name: str) -> Pixels:
+    if content and not any(content):  # upstream such files are listed like any other
+        raise BadImageError(f"{name}: expected a whole TIFF, found {len(content):,} bytes, all of them zero")
     try:
-        with Image.open(io.BytesIO(content), formats=["TIFF"]) as image:
+        with _without_warnings(), Image.open(io.BytesIO(content), formats=["TIFF"]) as image:
             _require_plain(image, name)
             return np.asarray(image).astype(np.uint16)
     except _DECODING_ERRORS as error:
         raise BadImageError(
             f"{name}: expected a whole TIFF, found {len(content):,} bytes that cannot be decoded: {_in_short(error)}"
         ) from error
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep Pillow from warning of tags that it cannot read, without a name: what is wrong with the file is told here.
+
+    Filters of warnings belong to the process, so that files are decoded one at a time; plates are made side by side.
+    """
+    with _DECODING, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+        yield
 
 
 def _require_plain(image: Image.Image, name: str) -> None:

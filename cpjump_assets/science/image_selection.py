@@ -30,7 +30,7 @@ REASONS = (BY_SCORE, FIRST_POSITIVE_CONTROLS, FIRST_NEGATIVE_CONTROLS)
 
 N_NEGATIVE_CONTROLS, N_PERTURBATIONS = 4, 8
 FIRST_SITE = 1
-"""The one site that every well has; plates have 4, 9 or 16."""
+"""The one site that every well has; plates have 4, 7, 9 or 16."""
 
 _IMAGE = ["Metadata_Well", "Metadata_Site", "channel"]
 _CONDITION = ["Metadata_experiment_type", "Metadata_cell_line", "Metadata_timepoint"]

@@ -16,7 +16,10 @@ from cpjump_assets.simulate.randomness import generator
 
 _SIZE = 256
 _PIXELS_PER_CM = 1e4 / 0.598  # 0.598 micrometres per pixel: 20x objective, binning 2
-_N_CELLS = 40
+_N_CELLS, _FEWEST_CELLS = 40, 12
+_SHARPNESS = 2.0
+"""A cell is as bright as it gets over much of its area, and has an edge: the focus of images full of soft blobs would
+depend on how many there are."""
 # Radius of a cell in pixels, and background and peak of the intensity, per fluorescence channel.
 _APPEARANCE = {
     "Mito": (9.0, 1000, 9000),
@@ -47,7 +50,7 @@ def site_images(
         further ones are asked for or not.
     """
     rng = generator(seed, "image", str(plate), well, str(site))
-    n_cells = max(4, round(_N_CELLS * np.exp(-0.4 * strength)))
+    n_cells = max(_FEWEST_CELLS, round(_N_CELLS * np.exp(-0.4 * strength)))
     growth = (_N_CELLS / n_cells) ** 0.25
     centres = rng.uniform(0, _SIZE, size=(n_cells, 2))
     brightness = rng.uniform(0.5, 1.0, n_cells)
@@ -65,10 +68,10 @@ def site_images(
 
 
 def _blobs(centres: np.ndarray, brightness: np.ndarray, radius: float) -> np.ndarray:
-    """Draw one Gaussian blob per cell; overlapping ones saturate at 1."""
+    """Draw one Gaussian blob per cell, cut off at 1."""
     pixels = np.arange(_SIZE)
     vertical, horizontal = np.exp(-((pixels - centres.T[:, :, np.newaxis]) ** 2) / (2 * radius**2))
-    return np.minimum((brightness[:, np.newaxis] * vertical).T @ horizontal, 1.0)
+    return np.minimum(_SHARPNESS * (brightness[:, np.newaxis] * vertical).T @ horizontal, 1.0)
 
 
 def _tiff(pixels: np.ndarray) -> bytes:

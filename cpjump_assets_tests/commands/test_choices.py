@@ -75,3 +75,9 @@ def test_nothing_said_is_no_restriction(read, text):
 def test_what_cannot_be_meant_is_refused_with_what_could(read, text, said):
     with pytest.raises(click.BadParameter, match=said):
         read(text)
+
+
+def test_a_wrong_plate_is_said_of_the_option_that_it_was_given_to():
+    with pytest.raises(click.BadParameter, match="BR00000000") as caught:
+        plates_of("BR00000000", option="--images")
+    assert caught.value.param_hint == "--images"

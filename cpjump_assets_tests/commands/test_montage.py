@@ -119,6 +119,7 @@ def test_a_channel_that_the_gallery_lacks_is_grey(served: Served, tmp_path: Path
         made = _run(served.reagent(well), *arguments, **environment)
     assert made.exit_code == 0, made.output
     assert f"{broken.name}: expected a whole TIFF" in made.output and "shown as absent" in made.output
+    assert f"has no ER of well {well}, site 1; it is shown as absent" in made.output
     pixels = np.asarray(Image.open(out)).astype(int)
     grey = (pixels == 72).all(axis=2)
     # ER, DNA and the composite of the perturbation, and nothing of the control.

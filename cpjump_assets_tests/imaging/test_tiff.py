@@ -15,8 +15,8 @@ from cpjump_assets.science.channels import CHANNELS
 from cpjump_assets.science.errors import BadImageError, StoreError
 from cpjump_assets_tests.real_sites import real_sites
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-"""Pillow warns of tags that it cannot read before it refuses the file."""
+pytestmark = pytest.mark.filterwarnings("error")
+"""Pillow warns of tags that it cannot read: what is wrong with a file is said once, by its name."""
 
 
 def _pixels(shape=(30, 40), seed=0):
@@ -82,6 +82,7 @@ def test_the_real_images_are_whole(reference_root):
     ("content", "found"),
     [
         (b"", "found 0 bytes"),
+        (bytes(5_000), "found 5,000 bytes, all of them zero"),
         (b"<html>Access denied</html>", "cannot be decoded"),
         (LZW[: len(LZW) // 2], "cannot be decoded"),
         (LZW[:8] + b"\xff" * 400 + LZW[408:], "cannot be decoded"),

@@ -1,33 +1,62 @@
 """The lab, untouched and refreshed; tests that change something take a copy of their own."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from cpjump_assets_tests.orchestration.lab import Lab, copy_of, served_lab, simulated_lab
+from cpjump_assets.simulate.image_sets import LAB_PATHS_PLATE, OLD_ADDRESSES_PLATE
+from cpjump_assets_tests.orchestration.lab import LAB_KEYS, Lab, copy_of, served_lab, simulated_lab
+
+IMAGED = LAB_KEYS[:2]
+"""The plate that has images of a whole selection, and one that has none."""
 
 
-def _make_once(folder: Path) -> None:
-    """Make the lab, unless another test process has made it already."""
+def _made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Make a lab, unless another test process has made it already; give its folder."""
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "made").exists():
-            with simulated_lab(folder / "lab") as lab:
-                _, error = lab.refresh()
-            assert error is None
+            make(folder / "lab")
             (folder / "made").touch()
+    return folder / "lab"
+
+
+def _refresh(folder: Path) -> None:
+    with simulated_lab(folder) as lab:
+        _, error = lab.refresh()
+    assert error is None
 
 
 @pytest.fixture(scope="session")
-def refreshed_lab(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Lab]:
-    """Give a lab in which everything has been made once; read only."""
+def labs_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Give the folder of the labs that all test processes share."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "refreshed"
-    _make_once(folder)
-    with served_lab(folder / "lab") as lab:
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def refreshed_lab(labs_folder: Path) -> Iterator[Lab]:
+    """Give a lab in which everything but images has been made once; read only."""
+    with served_lab(_made_once(labs_folder / "refreshed", _refresh)) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def imaged_lab(refreshed_lab: Lab, labs_folder: Path) -> Iterator[Lab]:
+    """Give a refreshed lab with the images of two plates, and the index of two with other image sets; take a copy."""
+
+    def make(folder: Path) -> None:
+        with copy_of(refreshed_lab, folder) as lab:
+            runs = [lab.run("plate_images", plates=IMAGED)]
+            for barcode in (OLD_ADDRESSES_PLATE, LAB_PATHS_PLATE):
+                plates = [key for key in LAB_KEYS if key.endswith(barcode)]
+                runs.append(lab.run("plate_images", plates=plates, assets=["image_index"]))
+        assert all(run.success for run in runs), [run.errors for run in runs]
+
+    with served_lab(_made_once(labs_folder / "imaged", make)) as lab:
         yield lab
 
 

@@ -28,11 +28,9 @@ IMAGES_JOB = ("image_index", "images", "image_quality")
 
 
 @pytest.fixture(scope="module")
-def pulled_lab(refreshed_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def pulled_lab(imaged_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Give a lab with the images of two plates; read only."""
-    with copy_of(refreshed_lab, tmp_path_factory.mktemp("images") / "lab") as lab:
-        finished = lab.run("plate_images", plates=[WITH, WITHOUT], assets=IMAGES_JOB)
-        assert finished.success, finished.errors
+    with copy_of(imaged_lab, tmp_path_factory.mktemp("images") / "lab") as lab:
         yield lab
 
 

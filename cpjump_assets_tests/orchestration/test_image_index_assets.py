@@ -31,12 +31,9 @@ def index_plates(lab: Lab, *plates: str) -> FinishedRun:
 
 
 @pytest.fixture(scope="module")
-def indexed(refreshed_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def indexed(imaged_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Give a lab in which three kinds of image sets were indexed; read only."""
-    with copy_of(refreshed_lab, tmp_path_factory.mktemp("indexed") / "lab") as lab:
-        index_plates(lab, FIRST, WITHOUT_IMAGES)
-        index_plates(lab, OLD_ADDRESSES)
-        index_plates(lab, LAB_PATHS)
+    with copy_of(imaged_lab, tmp_path_factory.mktemp("indexed") / "lab") as lab:
         yield lab
 
 

@@ -25,11 +25,9 @@ GREY = 72
 
 
 @pytest.fixture(scope="module")
-def drawn_lab(refreshed_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def drawn_lab(imaged_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Give a lab with the montages of two plates; read only."""
-    with copy_of(refreshed_lab, tmp_path_factory.mktemp("montages") / "lab") as lab:
-        finished = lab.run("plate_images", plates=[WITH, WITHOUT], assets=("image_index", "images", "montages"))
-        assert finished.success, finished.errors
+    with copy_of(imaged_lab, tmp_path_factory.mktemp("montages") / "lab") as lab:
         yield lab
 
 

@@ -13,8 +13,10 @@ import pandas as pd
 from cpjump_assets.science.positions import N_COLUMNS, N_ROWS, well_name
 from cpjump_assets.science.schemas import STRING
 
-# Stack, time point and flim (sk, fk, fl) may have any number: the bleaching batch carries sk5.
-_NAME = re.compile(r"r(\d+)c(\d+)f(\d+)p(\d+)-ch(\d+)sk\d+fk\d+fl\d+\.tiff?", re.ASCII)
+# Stack, time point and flim (sk, fk, fl) may have any number: the bleaching batch carries sk5. Of the others, a number
+# of more than four digits is none that a microscope wrote.
+_NUMBER = r"(\d{1,4})"
+_NAME = re.compile(rf"r{_NUMBER}c{_NUMBER}f{_NUMBER}p{_NUMBER}-ch{_NUMBER}sk\d+fk\d+fl\d+\.tiff?", re.ASCII)
 _IMAGE_ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 

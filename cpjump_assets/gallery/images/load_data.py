@@ -104,6 +104,8 @@ def read_load_data(content: bytes, plate: PlateKey, root: GalleryRoot, *, source
         raise BadTableError(f"{source}: expected images of a known channel, found those of {listed(list(addresses))}")
     channels = [named_channel(name) for name in known]
     named = pd.concat([addresses[name] for name in known], keys=channels, names=["channel", "row"])
+    if named.empty:
+        raise BadTableError(f"{source}: expected image sets, found a table that names no image")
     parts = _split(named, source)
     folder = root.images_prefix(plate.batch)
     rows = named.index.get_level_values("row")

@@ -50,6 +50,9 @@ class BotoReader:
     def close(self) -> None:
         """Do nothing: the client keeps its connections."""
 
+    def abort(self) -> None:
+        """Do nothing: bodies end at the next bytes that come, or when none have come for the read timeout."""
+
     def _let_go(self, body: StreamingBody) -> None:
         body.close()
         self._slots.release()

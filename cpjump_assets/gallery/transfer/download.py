@@ -4,6 +4,7 @@ Belongs here: what a download is asked for, and what it gives. Does not belong h
 (``pull``), how small (``whole``) and large objects (``ranges``) are received, what both do about faults (``task``).
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ class Download:
         Bytes that tries which broke off had left, in this process or a former one, and that were not asked for again.
     changed
         Whether the object changed between the listing and the reading.
+    mtime_ns
+        Modification time of the file, as it was when the bytes were proved.
     """
 
     object: GalleryObject
@@ -54,6 +57,7 @@ class Download:
     retries: int
     resumed_bytes: int
     changed: bool
+    mtime_ns: int
 
 
 def download(
@@ -74,8 +78,8 @@ def download(
     Requests are bound to the listed version (If-Match). A body that breaks off is taken up again where it stopped; one
     that does not answer to its ETag begins anew. If the object has changed, its new version is looked up and taken
     instead. Each of these uses up one of the tries. An object of 64 MiB or more comes in ranges side by side, each with
-    tries of its own; those that are complete outlive the process, and the next download of the same version goes on
-    from them.
+    tries of its own; what came outlives the process in ``<name>.part`` and ``<name>.part.json``, and the next download
+    of the same version goes on from there.
 
     Parameters
     ----------
@@ -116,6 +120,7 @@ def download(
             lambda: task.attempt(file), listed.key, retry, wait=stop.wait, on_retry=on_retry
         )
         sha256 = task.sha256(file) if want_sha256 or proof.verification is Verification.UNVERIFIED else None
+        mtime_ns = os.fstat(file.fileno()).st_mtime_ns
     return Download(
         object=task.wanted,
         verification=proof.verification,
@@ -124,4 +129,5 @@ def download(
         retries=retries + task.retries,
         resumed_bytes=task.resumed_bytes,
         changed=task.wanted != listed,
+        mtime_ns=mtime_ns,
     )

@@ -4,14 +4,16 @@ Belongs here: connections, which are kept and used again, requests, and bodies t
 buffer. Does not belong here: what an answer means (``answer``), trying again (``body``).
 """
 
+import socket
 import ssl
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
+from weakref import WeakSet
 
 from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
@@ -69,6 +71,9 @@ class HttpReader:
         self._tls = ssl.create_default_context(cafile=trust_store()) if self._address.secure else None
         self._slots = BoundedSemaphore(connections)
         self._idle: deque[HTTPConnection] = deque()  # its append and pop are atomic
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._is_over = False
+        self._lock = Lock()  # of these two
 
     def open(self, key: str, *, etag: str, start: int = 0, stop: int | None = None) -> PromisedBody:
         """Ask for bytes of an object; see ``reader.ObjectReader``."""
@@ -93,23 +98,33 @@ class HttpReader:
         while self._idle:
             self._idle.pop().close()
 
+    def abort(self) -> None:
+        """Break off what is under way, and ask for nothing more; see ``reader.ObjectReader``."""
+        with self._lock:
+            self._is_over = True
+            under_way = list(self._sockets)
+        for each in under_way:
+            with suppress(OSError):  # it is closed already
+                # Not the method of TLS sockets, which would take what is still encrypted for the body.
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
+
     def _ask(self, request: ObjectRequest) -> tuple[HTTPConnection, HTTPResponse]:
-        # A server may have closed a connection that was kept, which shows only when it is used: no fault of its answer.
-        with suppress(IndexError):
-            kept = self._idle.pop()
-            try:
+        kept = self._kept()
+        if kept is not None:
+            # The server may have closed it meanwhile, which shows only when it is used: no fault of the answer.
+            with suppress(ConnectionError, HTTPException):
                 return kept, self._send(kept, request)
-            except (ConnectionError, HTTPException):
-                kept.close()
-            except OSError as error:  # a timeout, which is one
-                kept.close()
-                raise self._no_answer(error) from error
         fresh = self._connect(request)
         try:
             return fresh, self._send(fresh, request)
-        except (OSError, HTTPException) as error:
-            fresh.close()
+        except (ConnectionError, HTTPException) as error:
             raise self._no_answer(error) from error
+
+    def _kept(self) -> HTTPConnection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _connect(self, request: ObjectRequest) -> HTTPConnection:
         config: Any = self._client.meta.config
@@ -129,13 +144,26 @@ class HttpReader:
         except OSError as error:
             raise self._no_answer(error) from error
         connection.sock.settimeout(config.read_timeout)
+        with self._lock:
+            self._sockets.add(connection.sock)
+            is_over = self._is_over
+        if is_over:
+            connection.close()
+            raise BodyFaultError("no more is asked for")
         return connection
 
     def _send(self, connection: HTTPConnection, request: ObjectRequest) -> HTTPResponse:
         headers = {"User-Agent": USER_AGENT, "If-Match": request.condition, "Range": request.range}
         sent = {name: value for name, value in headers.items() if value is not None}
-        connection.request("GET", self._address.target(request.key), headers=sent)
-        return connection.getresponse()
+        try:
+            connection.request("GET", self._address.target(request.key), headers=sent)
+            return connection.getresponse()
+        except (ConnectionError, HTTPException):
+            connection.close()
+            raise
+        except OSError as error:
+            connection.close()
+            raise self._no_answer(error) from error
 
     def _promise(self, request: ObjectRequest, response: HTTPResponse) -> Promise:
         headers = {name.lower(): value for name, value in response.headers.items()}

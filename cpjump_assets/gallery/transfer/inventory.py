@@ -269,12 +269,36 @@ class Inventory:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(f"cannot use the inventory {self.path}: {error}") from error
+            raise StoreError(f"cannot use the inventory {self.path}: {_reason(error)}") from error
+
+
+def is_kept_in(folder: Path) -> bool:
+    """Tell whether a folder has an inventory; to open one that is not there would make it.
+
+    Raises
+    ------
+    StoreError
+        If the folder may not be looked into.
+    """
+    path = folder / FILE_NAME
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StoreError(f"cannot look at {path}: {error.strerror or error}") from error
+    return True
 
 
 def utc_text(moment: datetime) -> str:
     """Spell a moment as the inventory does: ISO 8601 in UTC, to the second."""
     return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _reason(error: sqlite3.Error) -> str:
+    # On a full disk SQLite mostly fails to make its files beside the inventory, which it calls an I/O error.
+    is_io = (getattr(error, "sqlite_errorname", None) or "").startswith("SQLITE_IOERR")
+    return f"{error} (is the disk full?)" if is_io else str(error)
 
 
 def _folder_of(key: str) -> str:

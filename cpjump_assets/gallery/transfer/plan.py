@@ -4,6 +4,7 @@ Belongs here: comparing listed objects with the inventory and the disk, and the 
 (``pull``), what a difference from a former listing means (``changes``).
 """
 
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +15,7 @@ from cpjump_assets.gallery.listing import GalleryObject
 from cpjump_assets.gallery.transfer.amounts import bytes_text, enough_text, objects_text
 from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow
 from cpjump_assets.gallery.transfer.twins import require_own_names
-from cpjump_assets.science.errors import GalleryError
+from cpjump_assets.science.errors import GalleryError, StoreError
 
 _ROWS_AT_ONCE = 10_000  # so that the rows of millions of objects are never in memory together
 
@@ -117,7 +118,7 @@ def plan_pull(objects: Iterable[GalleryObject], inventory: Inventory | None, des
     GalleryError
         If a key cannot be stored.
     StoreError
-        If the inventory cannot be read.
+        If the inventory cannot be read, or a file not be looked at.
     """
     wanted = {item.key: item for item in objects}
     missing: list[GalleryObject] = []
@@ -144,7 +145,13 @@ def plan_pull(objects: Iterable[GalleryObject], inventory: Inventory | None, des
 def _is_held(item: GalleryObject, row: InventoryRow | None, path: Path) -> bool:
     if row is None or row.version != item.version:
         return False
-    return path.is_file() and path.stat().st_size == item.size
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StoreError(f"cannot look at {path}: {error.strerror or error}") from error
+    return stat.S_ISREG(status.st_mode) and status.st_size == item.size
 
 
 def _chunks(objects: Iterable[GalleryObject]) -> Iterator[list[GalleryObject]]:

@@ -41,8 +41,8 @@ _RECORD_EVERY = 0.2
 """Seconds for which complete files wait for their rows: each transaction is an fsync, which files share this way."""
 _FAILURES_IN_A_ROW = 16
 """So many failures without a success in between, and every further object would fail the same way."""
-_OF_ONE_NAME = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EILSEQ})
-"""What the system says when a file cannot have its name, as where one key is the folder of another: others can."""
+_OF_ONE_FILE = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EILSEQ, errno.EAGAIN})
+"""What the system says of one file alone: it cannot have its name, or another process is writing it."""
 
 
 def pull_objects(
@@ -100,13 +100,13 @@ def pull_objects(
     plan.require_within(budget)
     told = progress or NoProgress()
     reader = object_reader(client, bucket, connections=connections)
-    pull = _Pull(reader, client, bucket, destination, retry or RetryPolicy(), told, released or {})
+    patience = _Patience(_Stop(reader))
+    pull = _Pull(reader, client, bucket, destination, retry or RetryPolicy(), told, released or {}, patience)
     tally = _Tally()
     told.begin(len(plan.missing), plan.missing_bytes)
     try:
         threads = max(min(connections, len(plan.missing)), 1)
-        stop = pull.patience.stop
-        for ended in in_batches(pull.fetch, plan.missing, threads=threads, stop=stop, seconds=_RECORD_EVERY):
+        for ended in in_batches(pull.fetch, plan.missing, threads=threads, stop=patience.stop, seconds=_RECORD_EVERY):
             rows = [pull.row(item) for item in ended if isinstance(item, _Pulled)]
             inventory.record(rows)
             tally.add(ended, rows)
@@ -117,7 +117,7 @@ def pull_objects(
         raise tally.fatal
     report = tally.report(skipped=plan.held_objects, seconds=time.monotonic() - started)
     if report.failed:
-        raise IncompletePullError(report, given_up=pull.patience.is_over)
+        raise IncompletePullError(report, given_up=patience.is_over)
     return report
 
 
@@ -135,11 +135,24 @@ class _Failure(NamedTuple):
     error: CpjumpError
 
 
+class _Stop(Event):
+    """Set when a pull ends, of itself or by Ctrl-C; then nobody waits any longer for a server that is silent."""
+
+    def __init__(self, reader: ObjectReader) -> None:
+        super().__init__()
+        self._reader = reader
+
+    def set(self) -> None:
+        """End the pull."""
+        super().set()
+        self._reader.abort()
+
+
 @dataclass
 class _Patience:
     """Ends a pull when every further object would fail as those before did; threads share it."""
 
-    stop: Event = field(default_factory=Event)
+    stop: Event
     is_over: bool = False
     _failed_in_a_row: int = 0
     _lock: Lock = field(default_factory=Lock)
@@ -169,7 +182,7 @@ class _Pull:
     retry: RetryPolicy
     progress: Progress
     released: Released
-    patience: _Patience = field(default_factory=_Patience)
+    patience: _Patience
 
     def fetch(self, item: GalleryObject) -> _Pulled | _Failure | None:
         """Download an object; None when it was given up because the pull ends."""
@@ -213,7 +226,7 @@ class _Pull:
             verification=Verification.RELEASE if proved_otherwise else done.verification,
             pulled_at=now,
             verified_at=now,
-            mtime_ns=self._path(done.object).stat().st_mtime_ns,
+            mtime_ns=done.mtime_ns,
         )
 
     def _path(self, item: GalleryObject) -> Path:
@@ -282,4 +295,4 @@ def _is_of_the_disk(error: CpjumpError) -> bool:
     """Tell whether no file at all can be written, or just not this one."""
     if not isinstance(error, StoreError):
         return False
-    return not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _OF_ONE_NAME)
+    return not (isinstance(error.__cause__, OSError) and error.__cause__.errno in _OF_ONE_FILE)

@@ -195,9 +195,12 @@ def _raise_first(fetched: set[Future[None]]) -> None:
 
 def _allocate(file: int, size: int) -> None:
     """Take the room on the disk at once, so that a disk that is too small is no matter of hours."""
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        os.ftruncate(file, size)
+        return
     try:
         os.posix_fallocate(file, 0, size)
     except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # what file systems say that cannot
             raise
         os.ftruncate(file, size)

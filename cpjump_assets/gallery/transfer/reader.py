@@ -36,12 +36,12 @@ class ObjectBody(Protocol):
         Returns
         -------
         int
-            How many: all that the buffer holds, or fewer when the body pauses or ends; 0 at its end.
+            How many: all that the buffer holds, or fewer when the body comes slowly or ends; 0 at its end.
 
         Raises
         ------
         BodyFaultError
-            If the body broke off. What came before it did has been given.
+            If the body broke off. What came before has been given, but for the last piece if it stalled or was reset.
         """
 
     def close(self) -> None:
@@ -78,6 +78,9 @@ class ObjectReader(Protocol):
         GalleryError
             If the object cannot be read for another reason: no permission, a redirect, not an S3 server.
         """
+
+    def abort(self) -> None:
+        """Break off all bodies and requests that are under way, for good: who waits for them need wait no longer."""
 
     def close(self) -> None:
         """Close the connections that are kept for further requests."""

@@ -149,7 +149,7 @@ class RangeRecord:
             If either cannot be written; then the former record stays.
         """
         ranges = {str(number): [done.size, [part.hex() for part in done.sums]] for number, done in self.done.items()}
-        os.fdatasync(file)
+        os.fsync(file)
         with atomic_path(self.path) as part:
             part.write_text(json.dumps(self._head() | {"ranges": ranges}))
 

@@ -26,6 +26,8 @@ from cpjump_assets.science.errors import GalleryError, StoreError
 
 _RECORD_EVERY = 1.0
 """Seconds for which verified files wait for their rows, as each transaction is an fsync."""
+_A_MOMENT = 0.5
+"""Seconds within which a pull records the files that it has put in place."""
 
 
 @dataclass(frozen=True)
@@ -152,13 +154,21 @@ def verify_objects(
     apart = outermost(prefixes)
     totals = [inventory.totals_below(prefix) for prefix in apart]
     told.begin(sum(objects for objects, _ in totals), sum(size for _, size in totals))
-    reading = _Reading(inventory, folder, told, released, md5)
+    stop = Event()
+    reading = _Reading(inventory, folder, told, released, md5, stop)
     rows = (row for prefix in apart for row in inventory.rows_below(prefix))
     tally = _Tally()
+    doubtful: list[CheckedFile] = []
     try:
-        for batch in in_batches(reading.check, rows, threads=threads, stop=Event(), seconds=_RECORD_EVERY):
-            inventory.mark_verified(item.row for item in batch if item.state is FileState.VERIFIED)
-            tally.add(batch)
+        for ended in in_batches(reading.check, rows, threads=threads, stop=stop, seconds=_RECORD_EVERY):
+            batch = [item for item in ended if item is not None]
+            tally.add(reading.right(batch))
+            doubtful += [item for item in batch if item.state is not FileState.VERIFIED]
+        if doubtful:
+            time.sleep(_A_MOMENT)
+            settled = [reading.again(item) for item in doubtful]
+            reading.right(settled)
+            tally.add(settled)
     finally:
         told.end()
     return tally.report(time.monotonic() - started)
@@ -189,27 +199,41 @@ def still_right(row: InventoryRow, inventory: Inventory, folder: Path) -> Invent
         return row
     checked = check_file(path, row)
     if checked.state is not FileState.VERIFIED:
-        take_away([checked], folder)
+        take_away([checked], inventory, folder)
         return None
     inventory.mark_verified([checked.row])
     return checked.row
 
 
-def take_away(bad: Iterable[CheckedFile], folder: Path) -> None:
-    """Remove bad files, so that the next pull brings them again; what is no file stays, and is in the pull's way.
+def take_away(bad: Iterable[CheckedFile], inventory: Inventory, folder: Path) -> None:
+    """Remove bad files, so that the next pull brings them again.
+
+    What is no file stays, and is in the pull's way; so does a file that was pulled anew since it was read.
 
     Raises
     ------
     StoreError
-        If one cannot be removed.
+        If one cannot be removed, or the inventory not be read.
     """
     for item in bad:
+        if _pulled_anew(item, inventory):
+            continue
         path = folder / safe_relative_path(item.row.key)
         try:
             if not path.is_dir():
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"cannot remove {path}: {error.strerror or error}") from error
+
+
+def _pulled_anew(checked: CheckedFile, inventory: Inventory) -> InventoryRow | None:
+    """Give the row of a file that a pull has replaced since it was read; None where none has."""
+    row = inventory.rows([checked.row.key]).get(checked.row.key)
+    return None if row == checked.row else row
+
+
+class _VerifyStoppedError(Exception):
+    """A file was given up because the whole ends."""
 
 
 @dataclass(frozen=True)
@@ -221,25 +245,40 @@ class _Reading:
     progress: Progress
     released: Released | None
     md5: Callable[[], Md5]
+    stop: Event
 
-    def check(self, row: InventoryRow) -> CheckedFile:
-        checked = self._check(row)
-        while checked.state is not FileState.VERIFIED:
-            # A pull may have put a new version in place since the row was read.
-            now = self.inventory.rows([row.key]).get(row.key)
-            if now is None or now.version == checked.row.version:
-                break
-            checked = self._check(now)
-        self.progress.finish_object()
-        return checked
+    def check(self, row: InventoryRow) -> CheckedFile | None:
+        """Read a file; None when it was given up because the whole ends."""
+        try:
+            return self._check(row, self._advance)
+        except _VerifyStoppedError:
+            return None
+        finally:
+            self.progress.finish_object()
 
-    def _check(self, row: InventoryRow) -> CheckedFile:
+    def again(self, bad: CheckedFile) -> CheckedFile:
+        """Read a file again that a pull has replaced meanwhile: it puts the file in place first, and records it then."""
+        row = _pulled_anew(bad, self.inventory)
+        return bad if row is None else self._check(row, self.progress.advance)
+
+    def right(self, checked: Iterable[CheckedFile]) -> list[CheckedFile]:
+        """Give the files that are right, and record them."""
+        right = [item for item in checked if item.state is FileState.VERIFIED]
+        self.inventory.mark_verified(item.row for item in right)
+        return right
+
+    def _advance(self, count: int) -> None:
+        if self.stop.is_set():
+            raise _VerifyStoppedError
+        self.progress.advance(count)
+
+    def _check(self, row: InventoryRow, on_bytes: Callable[[int], object]) -> CheckedFile:
         try:
             path = self.folder / safe_relative_path(row.key)
         except GalleryError as error:  # earlier releases of the platform took some keys that this one refuses
             return CheckedFile(row, FileState.UNREADABLE, "a key that can be stored", str(error))
         known = None if self.released is None else self.released.get(row.key)
-        return check_file(path, row, released=known, md5=self.md5, on_bytes=self.progress.advance)
+        return check_file(path, row, released=known, md5=self.md5, on_bytes=on_bytes)
 
 
 @dataclass

@@ -200,7 +200,8 @@ def _of_quality(table: "pd.DataFrame") -> dict[str, Any]:
 
     measured = table.dropna(subset=["mean"])
     of_channel = measured.groupby("channel")
-    medians = of_channel[["p01", "p50", "p99", "focus_slope"]].median().join(of_channel["maximum_share"].max())
+    counted = of_channel[["p01", "p50", "p99"]].median().round().astype("int64")
+    medians = counted.join([of_channel["focus_slope"].median(), of_channel["maximum_share"].max()])
     ordered = medians.loc[[channel for channel in CHANNELS if channel in medians.index]].reset_index()
     return {
         **counts({"images measured": len(measured), "images not measured": len(table) - len(measured)}),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cpjump_assets.science.plates import PlateKey
 
 _LISTED_AT_ONCE = 4
-"""Plates listed at once: reading 28 pages keeps a core busy for a second or two: more threads would only take memory."""
+"""Plates listed at once: 28 pages keep a core busy for a second or two, so that more threads only take memory."""
 _REASONS_SHOWN = 12
 
 

@@ -4,7 +4,7 @@ Belongs here: reading the stored tables again and turning counts into check resu
 how many images a plate should have (``science.image_counts``); files that were pulled (``image_files``).
 
 Every plate that was indexed is read; a check of each plate would not run in a range of plates. What is missing upstream
-is a fact about the data, so that all but the schema are warnings with numbers.
+is a fact about the data, so that all are warnings with numbers.
 """
 
 from collections.abc import Callable
@@ -21,35 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cpjump_assets.storage.store import Store
-
-
-@dg.asset_check(
-    asset=tables.IMAGE_INDEX.asset_key,
-    description="Each row is an image file: columns, types, allowed values, and each key once.",
-    blocking=True,
-)
-def image_index_schema(platform: Platform) -> dg.AssetCheckResult:
-    """Read every stored index again."""
-    from cpjump_assets.science.errors import BadTableError
-    from cpjump_assets.science.image_index import IMAGE_INDEX
-
-    problems, rows = [], 0
-    stored = _indexed(platform.store)
-    for plate in stored:
-        key = tables.IMAGE_INDEX.key(plate)
-        table = platform.store.read(key)
-        rows += len(table)
-        try:
-            IMAGE_INDEX.check(table, str(key))
-        except BadTableError as error:
-            problems.append(str(error))
-    return dg.AssetCheckResult(
-        passed=not problems,
-        metadata={
-            **counts({"plates": len(stored), "rows": rows, "columns checked": len(IMAGE_INDEX.columns)}),
-            **({"problem": "; ".join(problems)} if problems else {}),
-        },
-    )
 
 
 @dg.asset_check(
@@ -131,4 +102,4 @@ def _warning(table: "pd.DataFrame", findings: "pd.DataFrame", sums: dict[str, in
     )
 
 
-checks: list[Callable[..., Any]] = [image_index_schema, images_as_published, images_as_listed, image_sites_complete]
+checks: list[Callable[..., Any]] = [images_as_published, images_as_listed, image_sites_complete]

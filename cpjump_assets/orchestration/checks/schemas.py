@@ -14,6 +14,7 @@ from cpjump_assets.orchestration.tables import StoredAsset
 from cpjump_assets.science.comparison import PUBLISHED_COMPARISON
 from cpjump_assets.science.directionality import DIRECTIONAL_PAIRS, DIRECTIONALITY
 from cpjump_assets.science.feature_selection import FEATURE_SELECTION
+from cpjump_assets.science.image_index import IMAGE_INDEX
 from cpjump_assets.science.image_montages import MONTAGES
 from cpjump_assets.science.image_quality import IMAGE_QUALITY
 from cpjump_assets.science.image_table import IMAGES
@@ -120,6 +121,7 @@ _SCHEMAS: list[tuple[StoredAsset, "TableSchema", dg.PartitionsDefinition | None]
 ]
 
 _SCHEMAS_OF_PLATES: list[tuple[StoredAsset, "TableSchema"]] = [
+    (tables.IMAGE_INDEX, IMAGE_INDEX),
     (tables.IMAGES, IMAGES),
     (tables.IMAGE_QUALITY, IMAGE_QUALITY),
     (tables.MONTAGES, MONTAGES),

@@ -42,6 +42,9 @@ def test_spellings_that_are_met(name: str):
         "copy of r01c01f01p01-ch1sk1fk1fl1.tiff",
         "r01c01f01p01-ch1sk1fk1fl1.png",
         "r\u0660\u0661c01f01p01-ch1sk1fk1fl1.tiff",  # digits, but not these
+        "r01c01f99999999999999999999p01-ch1sk1fk1fl1.tiff",  # a number that no table holds
+        "r01c01f01p99999-ch1sk1fk1fl1.tiff",
+        "r01c01f01p01-ch99999sk1fk1fl1.tiff",
         "Index.idx.xml",
         "",
     ],

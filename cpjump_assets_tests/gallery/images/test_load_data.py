@@ -148,6 +148,8 @@ def whole() -> pd.DataFrame:
         (csv_of(whole().drop(columns="Metadata_Well")), "columns Metadata_Well are missing"),
         (csv_of(whole()[["Metadata_Well", "Metadata_Site"]]), r"columns URL_Orig... or FileName_Orig... are missing"),
         (csv_of(whole()).replace(b"URL_OrigDNA", b"URL_OrigER", 1), "come more than once: URL_OrigER"),
+        (csv_of(whole().iloc[:0]), "found a table that names no image"),
+        (one_image("nan"), "found a table that names no image"),
         (one_image(f"s3://b/{KEY}", Metadata_Well="Q01"), "expected wells A01 to P24, found Q01"),
         (one_image(f"s3://b/{KEY}", Metadata_Well="A25"), "found A25"),
         (one_image(f"s3://b/{KEY}", Metadata_Well=""), "rows without one"),

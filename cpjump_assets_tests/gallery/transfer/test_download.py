@@ -81,7 +81,8 @@ def test_an_object_is_put_in_place_proved_by_its_etag(holding, fetch):
     (listed,) = holding.listed()
     came = []
     done = fetch(on_bytes=came.append)
-    assert done == Download(listed, Verification.MD5, None, None, retries=0, resumed_bytes=0, changed=False)
+    mtime_ns = (holding.store / KEY).stat().st_mtime_ns
+    assert done == Download(listed, Verification.MD5, None, None, 0, 0, changed=False, mtime_ns=mtime_ns)
     assert (holding.store / KEY).read_bytes() == CONTENT
     assert holding.files() == {KEY}
     assert sum(came) == len(CONTENT)
@@ -125,9 +126,12 @@ def test_a_body_that_breaks_off_is_taken_up_where_it_stopped(served, fetch, faul
     first, second, third = _ranges(served)
     starts = [int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) for asked in (second, third)]
     assert first == ""
-    # What stalls may lose the piece that was being read.
     shares = [start / len(PARTED) for start in starts]
-    assert shares == pytest.approx([0.6, 0.84], abs=256 * 1024 / len(PARTED))
+    if isinstance(fault, TruncatedBody):
+        assert shares == pytest.approx([0.6, 0.84])
+    else:  # what stalls may lose the megabyte that was being read
+        assert 0.6 - 0.12 < shares[0] <= 0.6
+        assert shares[0] + 0.6 * (1 - shares[0]) - 0.12 < shares[1] <= 0.84
     assert done.resumed_bytes == sum(starts)
     assert (done.retries, len(retried)) == (2, 2)
     assert all("the body broke off" in why for why in retried)

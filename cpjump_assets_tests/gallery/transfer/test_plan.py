@@ -9,7 +9,7 @@ from cpjump_assets.gallery.transfer import plan as plan_module
 from cpjump_assets.gallery.transfer.etag import Verification
 from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow
 from cpjump_assets.gallery.transfer.plan import plan_pull, total_plan
-from cpjump_assets.science.errors import GalleryError
+from cpjump_assets.science.errors import GalleryError, StoreError
 
 MOMENT = datetime(2020, 11, 4, tzinfo=UTC)
 
@@ -60,6 +60,15 @@ def test_another_version_is_missing_and_changed_and_a_lost_or_cut_file_is_missin
     plan = plan_pull([newer, *objects[1:]], inventory, tmp_path)
     assert plan.missing == (newer, *objects[1:])
     assert plan.changed == ("p/5",)
+
+
+def test_a_file_that_cannot_be_looked_at_is_an_error_and_not_missing(inventory, tmp_path):
+    item = _object("p/1", 1)
+    _hold(tmp_path, inventory, item)
+    (tmp_path / item.key).unlink()
+    (tmp_path / item.key).symlink_to(tmp_path / item.key)
+    with pytest.raises(StoreError, match=f"^cannot look at {tmp_path}/p/1: "):
+        plan_pull([item], inventory, tmp_path)
 
 
 def test_an_object_that_is_listed_twice_is_wanted_once(inventory, tmp_path):

@@ -3,12 +3,17 @@
 import hashlib
 import os
 import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cpjump_assets.gallery.client import gallery_client
 from cpjump_assets.gallery.transfer.body import RetryPolicy
+from cpjump_assets.gallery.transfer.inventory import is_kept_in
 from cpjump_assets.gallery.transfer.report import NAMED_FAILURES, IncompletePullError
 from cpjump_assets.science.errors import GalleryError, StoreError
 from cpjump_assets.simulate.s3.faults import (
@@ -23,6 +28,7 @@ from cpjump_assets.simulate.s3.faults import (
 
 KEY = "pilot/source_4/workspace/profiles/batch/plate/plate.csv.gz"
 CONTENT = np.random.default_rng(0).bytes(300_000)
+NOBODY = 65_534
 IMPATIENT = RetryPolicy(attempts=2, first_wait=0.001)
 
 
@@ -166,13 +172,41 @@ def test_a_key_whose_folder_is_a_file_fails_alone(served):
     assert (served.store / "a").read_text() == "in the way"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_a_folder_without_permission_ends_the_pull(served):
+@contextmanager
+def _as_nobody() -> Iterator[None]:
+    """Run without the rights of the superuser, who may write anywhere; the loopback server loses them as well."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_folder_without_permission_ends_the_pull_at_once(served):
+    for number in range(40):
+        served.put(f"a/{number:02d}", CONTENT)
+    listed = served.listed()
+    with tempfile.TemporaryDirectory() as place:  # the folders of pytest are the superuser's alone
+        served.store = Path(place)
+        if os.geteuid() == 0:
+            os.chown(place, NOBODY, NOBODY)
+        (served.store / "a").mkdir(mode=0o500)
+        with _as_nobody(), pytest.raises(StoreError, match=r"^cannot write 0[01] in .*/a: Permission denied$"):
+            served.pull(listed)
+        assert served.requests() == []
+        assert served.files() == set()
+
+
+def test_a_store_without_permission_is_named(served):
     served.put("a/b", CONTENT)
-    served.pull([])
-    served.store.chmod(0o500)
-    with pytest.raises(StoreError, match=r"cannot write b in .*: Permission denied"):
-        served.pull()
+    listed = served.listed()
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o555)
+        served.store = Path(place) / "gallery"
+        with _as_nobody(), pytest.raises(StoreError, match=rf"^cannot make {served.store}: Permission denied$"):
+            served.pull(listed)
 
 
 def test_a_full_disk_ends_the_pull_and_leaves_nothing_behind(holding):
@@ -193,3 +227,14 @@ def test_a_full_disk_ends_the_pull_and_leaves_nothing_behind(holding):
         signal.signal(signal.SIGXFSZ, ignored)
     assert len(holding.requests()) == held + 1
     _assert_old_file_stays(holding)
+
+
+def test_a_store_that_may_not_be_looked_into_is_named():
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "gallery"
+        folder.mkdir()
+        assert not is_kept_in(folder)
+        folder.chmod(0)
+        with _as_nobody(), pytest.raises(StoreError, match=rf"^cannot look at {folder}/inventory.sqlite: Permission"):
+            is_kept_in(folder)
+        folder.chmod(0o700)

@@ -22,6 +22,23 @@ gallery.pull(list_objects(gallery.client, bucket, "p/"), pathlib.Path(store))
 """
 
 
+def test_an_interrupted_pull_does_not_wait_for_a_server_that_is_silent(served):
+    for number in range(3):
+        served.put(f"p/{number}", CONTENT)
+    served.fail(FaultRule(StalledBody(seconds=20)))  # where the client waits for 30
+    arguments = [sys.executable, "-c", _PULL_IN_ANOTHER_PROCESS, served.bucket, served.server.endpoint, served.store]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+        while len(served.requests()) < 2:
+            time.sleep(0.002)
+        time.sleep(0.2)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - began < 10
+    assert "KeyboardInterrupt" in errors
+    assert served.files() == set()
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_pull_that_is_ended_from_outside_can_go_on(served, how):
     keys = {f"p/{number:02d}" for number in range(20)}

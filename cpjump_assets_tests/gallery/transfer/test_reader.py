@@ -2,6 +2,8 @@ import datetime
 import hashlib
 import ssl
 import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,9 +15,11 @@ from hypothesis import strategies as st
 
 from cpjump_assets.gallery.client import gallery_client
 from cpjump_assets.gallery.failures import AbsentObjectError
+from cpjump_assets.gallery.transfer import promised_body
 from cpjump_assets.gallery.transfer.answer import ObjectChangedError
 from cpjump_assets.gallery.transfer.body import BodyFaultError
 from cpjump_assets.gallery.transfer.boto_reader import BotoReader
+from cpjump_assets.gallery.transfer.etag import MIB
 from cpjump_assets.gallery.transfer.http_reader import HttpReader
 from cpjump_assets.gallery.transfer.reader import ObjectReader, object_reader
 from cpjump_assets.science.errors import GalleryError
@@ -24,6 +28,7 @@ from cpjump_assets.simulate.s3.faults import (
     FaultRule,
     HtmlPage,
     IgnoredHeader,
+    Latency,
     Refusal,
     StalledBody,
     TruncatedBody,
@@ -122,19 +127,43 @@ def test_the_login_page_of_a_hotel_is_not_an_object(reader, served):
         reader.open(KEY, etag=ETAG)
 
 
-@pytest.mark.parametrize("fault", [TruncatedBody(share=0.5), StalledBody(seconds=9, share=0.5)])
-def test_what_came_before_a_body_broke_off_is_given(reader, served, fault):
+@pytest.mark.parametrize(
+    ("fault", "may_be_lost"), [(TruncatedBody(share=0.5), 0), (StalledBody(seconds=9, share=0.5), MIB)], ids=repr
+)
+def test_what_came_before_a_body_broke_off_is_given(reader, served, fault, may_be_lost):
+    long = CONTENT * 6
+    served.put("long", long)
+    etag = hashlib.md5(long).hexdigest()
     served.fail(FaultRule(fault))
     content = b""
-    with closing(reader.open(KEY, etag=ETAG)) as body:
-        room = memoryview(bytearray(len(CONTENT)))
+    with closing(reader.open("long", etag=etag)) as body:
+        room = memoryview(bytearray(len(long)))
         with pytest.raises(BodyFaultError, match="the body broke off"):
             while count := body.readinto(room):
                 content += room[:count]
-    assert CONTENT.startswith(content)
-    assert len(content) > len(CONTENT) // 2 - 128 * 1024 - 1
+    assert long.startswith(content)
+    assert len(long) // 2 - may_be_lost <= len(content) <= len(long) // 2
     served.fail()
+    assert _read(reader, "long", etag=etag) == long
+
+
+def test_a_slow_body_is_given_in_small_pieces(reader, monkeypatch):
+    monkeypatch.setattr(promised_body, "_FAST", float("inf"))
+    with closing(reader.open(KEY, etag=ETAG)) as body:
+        room = memoryview(bytearray(len(CONTENT)))
+        assert 0 < body.readinto(room) <= 128 * 1024
     assert _read(reader) == CONTENT
+
+
+def test_a_server_that_does_not_answer_is_a_fault_on_a_fresh_connection_and_on_one_that_was_kept(served):
+    served.put(KEY, CONTENT)
+    with closing(HttpReader(served.client, served.bucket, connections=1)) as reader:
+        served.fail(FaultRule(Latency(5), times=1), FaultRule(Latency(5), after=2))
+        with pytest.raises(BodyFaultError, match=r"no answer from .*: TimeoutError"):
+            reader.open(KEY, etag=ETAG)
+        assert _read(reader) == CONTENT
+        with pytest.raises(BodyFaultError, match=r"no answer from .*: TimeoutError"):
+            reader.open(KEY, etag=ETAG)
 
 
 @pytest.mark.parametrize("fault", [ConnectionReset(), Refusal("AccessDenied"), Refusal("SlowDown"), HtmlPage()])
@@ -329,6 +358,32 @@ def test_https_is_read_when_the_certificate_is_trusted_and_refused_otherwise(htt
     with closing(HttpReader(gallery_client(endpoint), "bucket", connections=1)) as reader:
         assert _read(reader) == CONTENT
         assert _read(reader) == CONTENT
+
+
+@pytest.fixture
+def http_reader(served) -> Iterator[HttpReader]:
+    served.put(KEY, CONTENT)
+    with closing(HttpReader(served.client, served.bucket, connections=2)) as made:
+        yield made
+
+
+@pytest.mark.parametrize("fault", [StalledBody(seconds=5, share=0.2), Latency(seconds=5)], ids=["body", "answer"])
+def test_what_is_under_way_can_be_broken_off_and_nothing_more_is_asked_for_then(http_reader, served, fault):
+    assert _read(http_reader) == CONTENT  # so that a connection is kept
+    served.fail(FaultRule(fault))
+    asked = len(served.requests())
+    with ThreadPoolExecutor(1) as pool:
+        began = time.monotonic()
+        reading = pool.submit(_read, http_reader)
+        while len(served.requests()) == asked:
+            time.sleep(0.002)
+        http_reader.abort()
+        with pytest.raises(BodyFaultError):
+            reading.result()
+    assert time.monotonic() - began < 0.9  # the client gives up after a second
+    with pytest.raises(BodyFaultError, match="no more is asked for"):
+        http_reader.open(KEY, etag=ETAG)
+    assert len(served.requests()) == asked + 1
 
 
 def test_it_reads_from_another_implementation_of_s3(moto_server):

@@ -225,7 +225,7 @@ def test_nothing_is_recorded_before_its_bytes_are_on_the_disk(large, monkeypatch
     def refuse(file: int) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(resume_module.os, "fdatasync", refuse)
+    monkeypatch.setattr(resume_module.os, "fsync", refuse)
     with pytest.raises(StoreError, match=r"cannot write plate\.sqlite in .*: Input/output error"):
         large.fetch()
     assert large.files() == set()

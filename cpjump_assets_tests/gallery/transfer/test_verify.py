@@ -7,7 +7,7 @@ from cpjump_assets.gallery.reference.released import ReleasedFile
 from cpjump_assets.gallery.transfer import check as check_module
 from cpjump_assets.gallery.transfer import verify as verify_module
 from cpjump_assets.gallery.transfer.check import CheckedFile, FileState
-from cpjump_assets.gallery.transfer.etag import Verification
+from cpjump_assets.gallery.transfer.etag import MIB, Verification
 from cpjump_assets.gallery.transfer.inventory import Inventory
 from cpjump_assets.gallery.transfer.progress import NoProgress
 from cpjump_assets.gallery.transfer.verify import VerifyReport, still_right, take_away, verify_objects
@@ -32,6 +32,11 @@ def holding(served):
 def verify(served, *prefixes: str, **how) -> VerifyReport:
     with Inventory(served.store) as inventory:
         return verify_objects(inventory, served.store, prefixes or [""], **how)
+
+
+def remove(served, bad) -> None:
+    with Inventory(served.store) as inventory:
+        take_away(bad, inventory, served.store)
 
 
 def damage(served) -> dict[str, FileState]:
@@ -133,6 +138,50 @@ def test_an_object_that_is_pulled_anew_meanwhile_is_looked_at_again(holding, mon
     assert pulled == ["p/05"]
 
 
+def test_a_file_whose_row_comes_a_moment_later_than_its_bytes_is_right(holding, monkeypatch):
+    former, content = holding.row("p/05"), b"p/60" * 100
+    holding.put("p/05", content)
+    holding.pull()
+    latter = holding.row("p/05")
+    with Inventory(holding.store) as inventory:
+        inventory.record([former])  # as between the rename and the row of a pull
+        monkeypatch.setattr(verify_module.time, "sleep", lambda seconds: inventory.record([latter]))
+        assert verify_objects(inventory, holding.store).bad == ()
+    assert holding.row("p/05").verified_at >= latter.verified_at
+    assert (holding.store / "p/05").read_bytes() == content
+
+
+def test_a_file_that_was_pulled_anew_since_it_was_found_bad_is_not_taken_away(holding):
+    damage(holding)
+    bad = [item for item in verify(holding).bad if item.row.key != "p/13"]
+    (holding.store / "p/13").rmdir()
+    (holding.store / "p/03").unlink()
+    holding.pull()
+    remove(holding, bad)
+    assert (holding.store / "p/03").read_bytes() == b"p/03" * 100
+    assert (holding.store / "p/07").exists()
+
+
+def test_files_under_way_are_given_up_when_reading_is_interrupted(holding):
+    content = bytes(50 * MIB)
+    for key in ("z/0", "z/1"):
+        holding.put(key, content)
+    holding.pull()
+
+    class Interrupting(NoProgress):
+        came = 0
+
+        def advance(self, count: int) -> None:
+            self.came += count
+            if self.came == MIB:  # the other thread has its first bytes at that time, too
+                raise KeyboardInterrupt
+
+    progress = Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        verify(holding, "z/", progress=progress, threads=2)
+    assert progress.came < 50 * MIB
+
+
 def test_a_key_that_an_older_release_took_is_reported(holding):
     with Inventory(holding.store) as inventory:
         inventory.record([replace(holding.row("p/00"), key="p/old.part")])
@@ -143,7 +192,7 @@ def test_a_key_that_an_older_release_took_is_reported(holding):
 
 def test_bad_files_are_taken_away_to_be_pulled_again(holding):
     damaged = damage(holding)
-    take_away(verify(holding).bad, holding.store)
+    remove(holding, verify(holding).bad)
     assert [key for key in damaged if (holding.store / key).exists()] == ["p/13"]  # a folder is not ours to remove
     (holding.store / "p/13").rmdir()
     assert [row.key for row in holding.pull().pulled] == sorted(damaged)
@@ -159,7 +208,7 @@ def test_a_file_that_cannot_be_removed_is_named(holding, monkeypatch):
 
     monkeypatch.setattr(type(holding.store), "unlink", refuse)
     with pytest.raises(StoreError, match=r"cannot remove .*p/03: Permission denied"):
-        take_away(bad, holding.store)
+        remove(holding, bad)
 
 
 @pytest.fixture
