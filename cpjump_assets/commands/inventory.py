@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def inventory(check: bool, as_json: bool) -> None:
     """Say what is held of the gallery, when it was last verified, and what changed upstream.
 
-    Each listing of a refresh or of --check is kept, so that the answer needs no network; its time is shown. Objects
-    that vanished from the gallery are marked, and their files stay.
+    Each listing of a refresh, of a pull or of --check is kept, so that the answer needs no network; its time is shown.
+    Objects that vanished from the gallery are marked, and their files stay.
 
     \b
     Examples:

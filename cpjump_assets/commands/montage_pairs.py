@@ -208,7 +208,7 @@ def _pulled(
     from cpjump_assets.terminal_pull import following_pull
 
     choice = Choice(wells=frozenset(wells), sites=frozenset({site}), channels=channels)
-    listed = contents_of(gallery, "images", [plate], choice)[str(plate)]
+    listed = contents_of(gallery, "images", [plate], choice).parts[str(plate)]
     if not listed:
         raise GalleryError(f"{gallery.root} holds no image of {' or '.join(wells)} of {plate} at site {site}")
     with following_pull() as progress:

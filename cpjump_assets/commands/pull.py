@@ -20,7 +20,7 @@ from cpjump_assets.science.plates import BATCHES, MAIN_PLATES, PLATES, PlateKey
 from cpjump_assets.settings import Settings, parse_bytes
 
 if TYPE_CHECKING:
-    from cpjump_assets.gallery.contents import Choice, Kind
+    from cpjump_assets.gallery.contents import Choice, Contents, Kind
     from cpjump_assets.gallery.gallery import Gallery
     from cpjump_assets.gallery.listing import GalleryObject
     from cpjump_assets.gallery.reference.released import ReleasedFile
@@ -187,7 +187,7 @@ def _pull(
     what = f"{kind} of {gallery.root}"
     with listing(what):
         contents = contents_of(gallery, kind, plates, choice or EVERYTHING)
-    if not any(contents.values()):
+    if not any(contents.parts.values()):
         raise GalleryError(f"{gallery.root} holds none of the {kind} that were asked for")
     request = _Request(gallery, settings.gallery_folder, contents, what, allowed, as_json)
     if dry_run:
@@ -201,14 +201,14 @@ class _Request(NamedTuple):
 
     gallery: "Gallery"
     folder: Path
-    contents: Mapping[str, tuple["GalleryObject", ...]]
+    contents: "Contents"
     what: str
     budget: int
     as_json: bool
 
     @property
     def objects(self) -> "Iterator[GalleryObject]":
-        return chain.from_iterable(self.contents.values())
+        return chain.from_iterable(self.contents.parts.values())
 
 
 def _released(settings: Settings, request: _Request) -> Mapping[str, "ReleasedFile"]:
@@ -224,7 +224,7 @@ def _say_what_would_come(request: _Request) -> None:
     from cpjump_assets.gallery.transfer.plan import total_plan
     from cpjump_assets.terminal_pull import plan_table
 
-    plans = {part: request.gallery.plan(objects, request.folder) for part, objects in request.contents.items()}
+    plans = {part: request.gallery.plan(objects, request.folder) for part, objects in request.contents.parts.items()}
     whole = total_plan(plans.values())
     if not request.as_json:
         plan_table(plans, whole, title=request.what, budget=request.budget)
@@ -237,6 +237,7 @@ def _bring(request: _Request, released: Mapping[str, "ReleasedFile"]) -> None:
     from cpjump_assets.gallery.transfer.report import IncompletePullError
     from cpjump_assets.terminal_pull import following_pull, pull_summary
 
+    request.gallery.keep_listings(request.contents.folders, request.folder)
     failure: IncompletePullError | None = None
     with following_pull() as progress:
         try:

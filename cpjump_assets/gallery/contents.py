@@ -64,20 +64,30 @@ class Choice:
 EVERYTHING = Choice()
 
 
-def contents_of(
-    gallery: Gallery, kind: Kind, plates: Iterable[PlateKey], choice: Choice = EVERYTHING
-) -> dict[str, tuple[GalleryObject, ...]]:
-    """List what the gallery holds of a kind, by plate key, batch or ``OF_NO_PLATE``.
+@dataclass(frozen=True)
+class Contents:
+    """What was listed.
+
+    Attributes
+    ----------
+    parts
+        The objects that are wanted, by plate key, batch or ``OF_NO_PLATE``; none for a part of which the gallery holds
+        nothing.
+    folders
+        All objects, wanted or not, of each folder that was listed as a whole, by its prefix.
+    """
+
+    parts: Mapping[str, tuple[GalleryObject, ...]]
+    folders: Mapping[str, tuple[GalleryObject, ...]]
+
+
+def contents_of(gallery: Gallery, kind: Kind, plates: Iterable[PlateKey], choice: Choice = EVERYTHING) -> Contents:
+    """List what the gallery holds of a kind.
 
     Parameters
     ----------
     plates
         Of plate maps, those of their batches are listed; metadata belong to all plates.
-
-    Returns
-    -------
-    dict
-        A plate of which the gallery holds nothing has an empty listing.
 
     Raises
     ------
@@ -88,10 +98,12 @@ def contents_of(
     every = [prefix for of_part in prefixes.values() for prefix in of_part]
     listed = list_prefixes(gallery.client, gallery.root.bucket, every, connections=gallery.connections)
     is_wanted = _IS_WANTED.get(kind, _always)
-    return {
+    parts = {
         part: tuple(item for prefix in of_part for item in listed[prefix] if is_wanted(item.key.split("/"), choice))
         for part, of_part in prefixes.items()
     }
+    # Single wells of a plate are listed by the beginning of their file names.
+    return Contents(parts, {prefix: objects for prefix, objects in listed.items() if prefix.endswith("/")})
 
 
 def _prefixes(gallery: Gallery, kind: Kind, plates: tuple[PlateKey, ...], choice: Choice) -> dict[str, tuple[str, ...]]:

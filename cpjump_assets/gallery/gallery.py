@@ -113,9 +113,13 @@ class Gallery:
     def keep_plates(self, listings: Mapping[PlateKey, PlateListing], folder: Path) -> dict[PlateKey, Changes]:
         """Keep what was listed of plates, and tell what changed against what is held; as ``changes.keep_listings``."""
         objects = {self.root.profiles_prefix(plate): listing.objects for plate, listing in listings.items()}
-        with Inventory(folder) as inventory:
-            changes = keep_listings(inventory, objects, moment=datetime.now(UTC))
+        changes = self.keep_listings(objects, folder)
         return {plate: changes[self.root.profiles_prefix(plate)] for plate in listings}
+
+    def keep_listings(self, listings: Mapping[str, Iterable[GalleryObject]], folder: Path) -> dict[str, Changes]:
+        """Keep what was just listed under some prefixes, and tell what changed; as ``changes.keep_listings``."""
+        with Inventory(folder) as inventory:
+            return keep_listings(inventory, listings, moment=datetime.now(UTC))
 
     def repair(self, bad: Iterable[CheckedFile], folder: Path, *, progress: Progress | None = None) -> PullReport:
         """Pull bad files again, those that the gallery still lists; of the others, what is there stays as it is.

@@ -134,6 +134,14 @@ def test_what_changed_upstream_is_found_kept_and_told_again_without_the_gallery(
     assert again.output == checked.output
 
 
+def test_a_pull_keeps_what_it_lists(platform):
+    run_pull = platform.run("pull", "profiles", "--level", "aggregated")
+    assert run_pull.exit_code == 0
+    told = json.loads(platform.run("inventory", "--json").stdout)["upstream"]
+    assert [part["kind"] for part in told] == ["profiles"]
+    assert told[0]["counts"]["unchanged"] > 0
+
+
 def test_the_inventory_as_json_names_what_changed(platform):
     platform.put(PROFILE, b"a newer version")
     result = platform.run("inventory", "--check", "--json")

@@ -63,22 +63,22 @@ def _names(contents) -> dict[str, list[str]]:
     ],
 )
 def test_everything_that_is_listed_of_a_kind_is_there_whatever_its_name(gallery, kind, prefix):
-    contents = contents_of(gallery, kind, PLATES)
+    contents = contents_of(gallery, kind, PLATES).parts
     found = sorted(item.key for objects in contents.values() for item in objects)
     expected = [f"pilot/{key}" for key in KEYS if key.startswith(prefix) and "BR001170109" not in key]
     assert found == sorted(expected)
 
 
 def test_each_plate_has_its_own_and_one_without_any_has_none(gallery):
-    contents = contents_of(gallery, "backends", PLATES)
+    contents = contents_of(gallery, "backends", PLATES).parts
     assert _names(contents) == {str(PLATES[0]): ["BR00117010.csv", "BR00117010.sqlite"], str(PLATES[1]): []}
-    assert contents_of(gallery, "images", PLATES)[str(PLATES[1])] == ()
+    assert contents_of(gallery, "images", PLATES).parts[str(PLATES[1])] == ()
 
 
 def test_plate_maps_are_those_of_the_batches_and_metadata_belong_to_all_plates(gallery):
-    contents = contents_of(gallery, "platemaps", [*PLATES, PlateKey(DAY_4, "BR00117006")])
+    contents = contents_of(gallery, "platemaps", [*PLATES, PlateKey(DAY_4, "BR00117006")]).parts
     assert _names(contents) == {MAIN: ["barcode_platemap.csv"], DAY_4: ["barcode_platemap.csv"]}
-    assert list(contents_of(gallery, "metadata", ())) == [OF_NO_PLATE]
+    assert list(contents_of(gallery, "metadata", ()).parts) == [OF_NO_PLATE]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_plate_maps_are_those_of_the_batches_and_metadata_belong_to_all_plates(g
     ],
 )
 def test_profiles_are_chosen_by_suffix(gallery, suffixes, names):
-    contents = contents_of(gallery, "profiles", PLATES[:1], Choice(suffixes=frozenset(suffixes)))
+    contents = contents_of(gallery, "profiles", PLATES[:1], Choice(suffixes=frozenset(suffixes))).parts
     assert _names(contents) == {str(PLATES[0]): names}
 
 
@@ -105,7 +105,7 @@ def test_profiles_are_chosen_by_suffix(gallery, suffixes, names):
     ],
 )
 def test_images_are_chosen_by_well_site_and_channel(gallery, choice, count, shared):
-    (names,) = _names(contents_of(gallery, "images", PLATES[:1], choice)).values()
+    (names,) = _names(contents_of(gallery, "images", PLATES[:1], choice).parts).values()
     assert len(names) == count
     assert all(shared in name for name in names)
 
@@ -120,7 +120,7 @@ def test_of_some_wells_only_those_are_listed(gallery, served):
 
 def test_site_tables_are_chosen_by_well_and_site_and_pictures_are_none(gallery):
     def chosen(**fields):
-        objects = contents_of(gallery, "analysis", PLATES[:1], Choice(**fields))[str(PLATES[0])]
+        objects = contents_of(gallery, "analysis", PLATES[:1], Choice(**fields)).parts[str(PLATES[0])]
         return [item.key.rsplit("/", 2)[1:] for item in objects]
 
     assert chosen() == [
@@ -136,3 +136,16 @@ def test_a_gallery_that_cannot_be_listed_is_an_error(served, kind):
     gallery = Gallery(GalleryRoot("nowhere", "pilot"), served.client, 4)
     with pytest.raises(GalleryError, match=r"the listing of s3://nowhere/pilot/.* does not exist"):
         contents_of(gallery, kind, PLATES)
+
+
+def test_what_was_listed_as_a_whole_is_there_whatever_was_wanted_of_it(gallery):
+    prefix = f"pilot/workspace/profiles/{MAIN}/BR00117010/"
+    contents = contents_of(gallery, "profiles", PLATES, Choice(suffixes=frozenset({"_normalized"})))
+    assert len(contents.parts[str(PLATES[0])]) == 1
+    assert [item.key for item in contents.folders[prefix]] == sorted(
+        f"pilot/{key}" for key in KEYS if f"pilot/{key}".startswith(prefix)
+    )
+    assert contents_of(gallery, "images", PLATES[:1], Choice(sites=frozenset({1}))).folders.keys() == {
+        f"pilot/{FOLDER}/"
+    }
+    assert contents_of(gallery, "images", PLATES[:1], Choice(wells=frozenset({"A01"}))).folders == {}

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from cpjump_assets.build import build_defs
+from cpjump_assets.gallery.transfer.inventory import Inventory
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.partitions import PLATE_KEYS
 from cpjump_assets.orchestration.refresh import FinishedRun, RefreshRequest, refresh_plan
@@ -147,6 +148,9 @@ def test_observing_lists_the_plates_of_the_run_and_agrees_with_the_index(indexed
     assert observation.metadata["files"].value == len(image_files(indexed, FIRST))
     made_from = indexed.store.describe(tables.IMAGE_INDEX.key(FIRST)).provenance.inputs
     assert observation.tags["dagster/data_version"] == made_from["gallery_images"]
+    with Inventory(indexed.store.gallery_folder) as inventory:
+        (kept,) = [prefix for prefix in inventory.listed_prefixes() if "/images/" in prefix and "__" in prefix]
+        assert inventory.last_listing(kept).count == observation.metadata["files"].value
 
 
 def test_images_are_no_part_of_a_refresh_and_their_schedule_is_off():

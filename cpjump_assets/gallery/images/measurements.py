@@ -49,6 +49,11 @@ class PlateImages:
             digest.update(f"{item.key}\n{item.version}\n".encode())
         return digest.hexdigest()
 
+    def by_prefix(self, root: GalleryRoot) -> dict[str, tuple[GalleryObject, ...]]:
+        """Give the objects of each folder, by its prefix."""
+        prefixes = [f"{root.images_prefix(self.plate.batch)}{folder}/" for folder in self.folders]
+        return {prefix: tuple(item for item in self.objects if item.key.startswith(prefix)) for prefix in prefixes}
+
 
 def list_measurements(client: "S3Client", root: GalleryRoot, batch: str) -> dict[PlateKey, tuple[str, ...]]:
     """List the measurement folders of the plates of a batch, by one request that does not look into them.

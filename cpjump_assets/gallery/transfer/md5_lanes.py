@@ -62,9 +62,17 @@ class Md5Lanes:
             return _OwnMd5(self)
         if self._kernel is None:
             self._compile()
-        body = _SharedMd5(self)
-        self._bodies.add(body)
-        return body
+        return _SharedMd5(self)
+
+    def begin(self, body: "_SharedMd5") -> None:
+        """Count on a body, whose next chunk others may wait for."""
+        with self._lock:
+            self._bodies.add(body)
+
+    def end(self, body: "_SharedMd5") -> None:
+        """Count on it no longer: it has its sum."""
+        with self._lock:
+            self._bodies.discard(body)
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -228,6 +236,7 @@ class _SharedMd5:
 
     def update(self, chunk: bytes | memoryview, /) -> None:
         """Take the next bytes."""
+        self._lanes.begin(self)
         fresh = memoryview(chunk).cast("B")
         self._length += len(fresh)
         if self._rest:
@@ -247,6 +256,7 @@ class _SharedMd5:
         zeros = bytes(-(self._length + 9) % BLOCK)
         bits = (8 * self._length) % 2**64
         self._absorb(state, self._rest + b"\x80" + zeros + bits.to_bytes(8, "little"))
+        self._lanes.end(self)
         return state.tobytes()
 
     def _absorb(self, state: np.ndarray, blocks: bytes | memoryview) -> None:

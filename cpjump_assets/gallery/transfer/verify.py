@@ -257,7 +257,7 @@ class _Reading:
             self.progress.finish_object()
 
     def again(self, bad: CheckedFile) -> CheckedFile:
-        """Read a file again that a pull has replaced meanwhile: it puts the file in place first, and records it then."""
+        """Read a file again that a pull has replaced meanwhile: its row comes a moment later than its bytes."""
         row = _pulled_anew(bad, self.inventory)
         return bad if row is None else self._check(row, self.progress.advance)
 

@@ -55,6 +55,7 @@ def gallery_images(context: dg.OpExecutionContext, platform: Platform) -> dg.Dat
 
     def observe(plate: "PlateKey") -> dg.AssetObservation:
         images = list_plate_images(gallery.client, gallery.root, plate, folders[plate])
+        gallery.keep_listings(images.by_prefix(gallery.root), platform.store.gallery_folder)
         size = sum(item.size for item in images.objects)
         shown = {"files": len(images.objects), "bytes": size, "folders": ", ".join(images.folders)}
         return version_observation("gallery_images", str(plate), images.version, **shown)

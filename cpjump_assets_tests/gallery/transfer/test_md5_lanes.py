@@ -222,3 +222,19 @@ def test_read_only_and_offset_buffers_are_taken(lanes):
     body.update(memoryview(BYTES)[3 : MIB + 5])
     body.update(bytearray(BYTES[MIB + 5 : 2 * MIB]))
     assert body.digest() == hashlib.md5(BYTES[3 : 2 * MIB]).digest()
+
+
+def test_nobody_waits_for_a_body_that_has_its_sum_or_has_not_begun(lanes, monkeypatch):
+    monkeypatch.setattr(md5_lanes, "_PATIENCE", 5.0)
+    chunk = bytes(2 * md5_lanes._ALONE)
+    idle = [lanes.md5() for _ in range(20)]
+    ended = [lanes.md5() for _ in range(20)]
+    for body in ended:
+        body.update(b"few")
+        body.digest()
+    began = time.monotonic()
+    alone = lanes.md5()
+    alone.update(chunk)
+    assert alone.digest() == hashlib.md5(chunk).digest()
+    assert time.monotonic() - began < 2
+    assert len(idle) == 20  # they are still there

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cpjump_assets.gallery.client import gallery_client
+from cpjump_assets.gallery.transfer import download
 from cpjump_assets.gallery.transfer.body import RetryPolicy
 from cpjump_assets.gallery.transfer.inventory import is_kept_in
 from cpjump_assets.gallery.transfer.report import NAMED_FAILURES, IncompletePullError
@@ -25,6 +26,7 @@ from cpjump_assets.simulate.s3.faults import (
     StalledBody,
     TruncatedBody,
 )
+from cpjump_assets.storage.atomic import resumable_file
 
 KEY = "pilot/source_4/workspace/profiles/batch/plate/plate.csv.gz"
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -170,6 +172,18 @@ def test_a_key_whose_folder_is_a_file_fails_alone(served):
         served.pull(connections=1)
     assert [row.key for row in caught.value.report.pulled] == ["c"]
     assert (served.store / "a").read_text() == "in the way"
+
+
+def test_a_large_object_that_another_process_is_writing_fails_alone(served, monkeypatch):
+    monkeypatch.setattr(download, "LARGE_SIZE", 1)
+    for key in ("a", "b"):
+        served.put(key, CONTENT)
+    with (
+        resumable_file(served.store / "a"),
+        pytest.raises(IncompletePullError, match=r"^cannot write a in .*: another process is writing it$") as caught,
+    ):
+        served.pull(connections=1)
+    assert [row.key for row in caught.value.report.pulled] == ["b"]
 
 
 @contextmanager
