@@ -40,15 +40,15 @@ def atomic_file(final: Path) -> Iterator[FileIO]:
     """Give a file to write to and read from, unbuffered; as ``atomic_path`` in all else."""
     part = final.with_name(f"{final.name}.{uuid.uuid4().hex[:8]}{_SUFFIX}")
     try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("x+b", buffering=0) as file:
+        with _new(part) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 yield file
                 os.fsync(file.fileno())
                 part.replace(final)
-            finally:
+            except BaseException:
                 part.unlink(missing_ok=True)
+                raise
         _flush(final.parent)
     except OSError as error:
         raise StoreError(f"cannot write {final.name} in {final.parent}: {error.strerror or error}") from error
@@ -92,6 +92,15 @@ def resumable_file(final: Path) -> Iterator[FileIO]:
 def side_file(final: Path) -> Path:
     """Give the path of the file that tells how far a resumable file has come; its writer makes and reads it."""
     return final.with_name(f"{final.name}{_SUFFIX}.json")
+
+
+def _new(part: Path) -> FileIO:
+    """Make a file, and its folder if there is none: of many files in a folder only the first one looks."""
+    try:
+        return part.open("x+b", buffering=0)
+    except FileNotFoundError:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        return part.open("x+b", buffering=0)
 
 
 def _locked(part: Path) -> FileIO:

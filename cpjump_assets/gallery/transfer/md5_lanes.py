@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Condition, Event, Lock
+from threading import Condition, Lock
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -35,7 +35,7 @@ _CROWD = 3.0
 """Threads that hash at once, on average, from which on a new body is hashed together with others."""
 _CROWD_MEMORY = 16
 """Chunks over which that average is taken."""
-_BATCH = 8
+_BATCH = 10
 """Chunks that a leader waits for, at most."""
 _PATIENCE = 0.010
 """Seconds that it waits for them; the kernel takes 3 ms."""
@@ -100,7 +100,7 @@ class Md5Lanes:
             return
         try:
             if not self._leads(job):
-                job.turn.wait()
+                job.wait()
             if not job.is_over:
                 self._lead()
         except BaseException:
@@ -118,8 +118,8 @@ class Md5Lanes:
             return self._waiting[0] is job
 
     def _enough(self) -> int:
-        # Half of the bodies that are hashed here: the others are on the network or on the disk.
-        return max(1, min(_BATCH, len(self._bodies) // 2))
+        # Three of four bodies that are hashed here: the others are on the network or on the disk.
+        return max(1, min(_BATCH, len(self._bodies) * 3 // 4))
 
     def _lead(self) -> None:
         batch: list[_Job] = []
@@ -142,7 +142,7 @@ class Md5Lanes:
         leader = self._waiting[0]
         self._waiting = [job for job in self._waiting if job not in jobs]
         if self._waiting and self._waiting[0] is not leader:
-            self._waiting[0].turn.set()
+            self._waiting[0].wake()
 
     def _withdraw(self, job: "_Job") -> None:
         """Take back a job whose thread was interrupted, or wait while it is hashed: its chunk must stay until then."""
@@ -151,7 +151,7 @@ class Md5Lanes:
             if is_queued:
                 self._leave([job])
         if not is_queued and not job.is_over:
-            job.turn.wait()
+            job.wait()
 
     def _run(self, jobs: "list[_Job]") -> None:
         """Hash chunks together; the shorter ones end earlier, and their lanes repeat the longest one's work in vain."""
@@ -198,14 +198,27 @@ class _Job:
 
     state: np.ndarray
     chunk: np.ndarray
-    turn: Event = field(default_factory=Event)
     is_over: bool = False
     fault: BaseException | None = None
+    # Locked until somebody wakes the thread. An Event would wake it twice, the second time for the Event's own lock.
+    _turn: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        """Begin to wait."""
+        self._turn.acquire()
+
+    def wait(self) -> None:
+        """Wait to be woken, once for each time."""
+        self._turn.acquire()
+
+    def wake(self) -> None:
+        """Let the thread lead, or go on."""
+        self._turn.release()
 
     def end(self, fault: BaseException | None) -> None:
         """Let the thread go on."""
         self.fault, self.is_over = fault, True
-        self.turn.set()
+        self.wake()
 
 
 class _OwnMd5:

@@ -17,8 +17,8 @@ from cpjump_assets.gallery.transfer.etag import MIB
 
 _SLOW_PIECE, _FAST_PIECE = 128 * 1024, MIB
 """Bytes that are read at a time, and that a body which stalls or is reset loses: small pieces take 20 % longer."""
-_FAST = 10 * MIB
-"""Bytes a second from which on a body is fast: what it loses comes again in a tenth of a second."""
+_FAST = MIB
+"""Bytes a second from which on a body is fast: what it loses comes again within a second."""
 
 
 class PromisedBody:

@@ -196,11 +196,11 @@ def test_a_follower_that_is_interrupted_takes_its_chunk_back(lanes):
     assert not lanes._leads(follower)
     lanes._withdraw(follower)
     assert lanes._waiting == [leader]
-    assert not leader.turn.is_set()
+    assert leader._turn.locked()
     late = md5_lanes._Job(state.copy(), follower.chunk)
     lanes._leads(late)
     lanes._withdraw(leader)
-    assert late.turn.is_set(), "the next one leads"
+    assert not late._turn.locked(), "the next one leads"
     assert lanes._waiting == [late]
 
 
