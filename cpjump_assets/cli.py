@@ -83,7 +83,7 @@ def demo(folder: Path, size: str, seed: int, reference: Path | None) -> None:
       cpjump demo --size full --folder /tmp/full
     """
     from cpjump_assets import demo as demonstration
-    from cpjump_assets.terminal import demo_summary, following
+    from cpjump_assets.terminal.summaries import demo_summary, following
 
     plan = demonstration.DemoPlan(folder=folder, size=size, seed=seed, reference=reference)
     with following("cpjump demo") as follow:
@@ -111,7 +111,7 @@ def refresh(plates: str | None, batches: tuple[str, ...], images: str | None) ->
     """
     from cpjump_assets.build import build_defs
     from cpjump_assets.orchestration.refresh import Refresh, RefreshError, RefreshRequest
-    from cpjump_assets.terminal import following
+    from cpjump_assets.terminal.summaries import following
     from cpjump_assets.web import open_instance
 
     if plates and batches:
@@ -161,7 +161,7 @@ def aggregate(source: Path, plate: str, out: Path, how: Literal["median", "mean"
     from cpjump_assets.gallery.cells.single_cells import open_cells
     from cpjump_assets.science.aggregate import aggregate_cells
     from cpjump_assets.storage.export import export_table, require_table_suffix
-    from cpjump_assets.terminal import aggregation_summary
+    from cpjump_assets.terminal.summaries import aggregation_summary
 
     require_table_suffix(out)
     key = PlateKey.parse({known.barcode: str(known) for known in MAIN_PLATES}.get(plate, plate))
@@ -202,7 +202,7 @@ def split(strategy: str, out: Path, exclude: tuple[str, ...]) -> None:
     from cpjump_assets.science.leakage import validate_manifest
     from cpjump_assets.science.splits import split_manifest
     from cpjump_assets.storage.export import export_table
-    from cpjump_assets.terminal import manifest_summary
+    from cpjump_assets.terminal.summaries import manifest_summary
 
     policy = policy_without(exclude or Settings.from_environment().exclude)
     metadata = load_metadata(_reference())
@@ -227,7 +227,7 @@ def audit(manifest: Path, subset_column: str | None) -> None:
     from cpjump_assets.gallery.reference.metadata import load_metadata
     from cpjump_assets.science.foreign_manifests import audit_foreign_manifest
     from cpjump_assets.storage.export import read_user_csv
-    from cpjump_assets.terminal import audit_table
+    from cpjump_assets.terminal.summaries import audit_table
 
     frame = read_user_csv(manifest)
     metadata = load_metadata(_reference())

@@ -1,7 +1,7 @@
 """``cpjump doctor``: look the set-up over before anything is pulled.
 
 Belongs here: its options, what it prints as JSON, its exit code. Does not belong here: any examination
-(``gallery.doctor``), how findings look in a terminal (``terminal_doctor``).
+(``gallery.doctor``), how findings look in a terminal (``terminal.doctor``).
 """
 
 import json
@@ -33,7 +33,7 @@ def doctor(quick: bool, as_json: bool) -> None:
     from cpjump_assets.gallery.doctor.examine import examine
     from cpjump_assets.gallery.doctor.findings import has_errors
     from cpjump_assets.imaging.tiff import require_image
-    from cpjump_assets.terminal_doctor import examining, show
+    from cpjump_assets.terminal.doctor import examining, show
 
     with examining():
         findings = examine(given_variables(), open_image=require_image, quick=quick)

@@ -1,7 +1,7 @@
 """``cpjump inventory``: what is held, when it was last verified, and what changed upstream.
 
 Belongs here: options, and the way from them to the record. Does not belong here: the sums (``gallery.holdings``), how
-they look (``terminal_inventory``).
+they look (``terminal.inventory``).
 """
 
 import json
@@ -35,7 +35,7 @@ def inventory(check: bool, as_json: bool) -> None:
     from cpjump_assets.gallery.holdings import held_by_kind, upstream_by_kind
     from cpjump_assets.gallery.layout import GalleryRoot
     from cpjump_assets.gallery.transfer.inventory import Inventory, is_kept_in
-    from cpjump_assets.terminal_inventory import inventory_tables
+    from cpjump_assets.terminal.inventory import inventory_tables
 
     settings = Settings.from_environment()
     root, folder = GalleryRoot.parse(settings.gallery), settings.gallery_folder
@@ -56,7 +56,7 @@ def inventory(check: bool, as_json: bool) -> None:
 def _look_again(settings: Settings, record: "Inventory") -> None:
     from cpjump_assets.gallery.gallery import Gallery
     from cpjump_assets.gallery.holdings import look_again
-    from cpjump_assets.terminal_pull import listing
+    from cpjump_assets.terminal.pull import listing
 
     gallery = Gallery.connect(settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections)
     with listing(str(gallery.root)):

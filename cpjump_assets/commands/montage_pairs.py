@@ -205,7 +205,7 @@ def _pulled(
     from cpjump_assets.gallery.contents import Choice, contents_of
     from cpjump_assets.gallery.images.local_folder import sites_of_files
     from cpjump_assets.gallery.layout import safe_relative_path
-    from cpjump_assets.terminal_pull import following_pull
+    from cpjump_assets.terminal.pull import following_pull
 
     choice = Choice(wells=frozenset(wells), sites=frozenset({site}), channels=channels)
     listed = contents_of(gallery, "images", [plate], choice).parts[str(plate)]

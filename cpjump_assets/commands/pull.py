@@ -1,7 +1,7 @@
 """``cpjump pull``: parts of the gallery, brought into the store.
 
 Belongs here: options, and the way from them to a listing, a plan and a pull. Does not belong here: each of these
-(``gallery``), how they look (``terminal_pull``).
+(``gallery``), how they look (``terminal.pull``).
 """
 
 import json
@@ -179,7 +179,7 @@ def _pull(
     """List, plan, and pull or say what would be pulled."""
     from cpjump_assets.gallery.contents import EVERYTHING, contents_of
     from cpjump_assets.gallery.gallery import Gallery
-    from cpjump_assets.terminal_pull import listing
+    from cpjump_assets.terminal.pull import listing
 
     settings = Settings.from_environment()
     allowed = settings.pull_budget if budget is None else parse_bytes("--budget", budget)
@@ -222,7 +222,7 @@ def _released(settings: Settings, request: _Request) -> Mapping[str, "ReleasedFi
 
 def _say_what_would_come(request: _Request) -> None:
     from cpjump_assets.gallery.transfer.plan import total_plan
-    from cpjump_assets.terminal_pull import plan_table
+    from cpjump_assets.terminal.pull import plan_table
 
     plans = {part: request.gallery.plan(objects, request.folder) for part, objects in request.contents.parts.items()}
     whole = total_plan(plans.values())
@@ -235,7 +235,7 @@ def _say_what_would_come(request: _Request) -> None:
 
 def _bring(request: _Request, released: Mapping[str, "ReleasedFile"]) -> None:
     from cpjump_assets.gallery.transfer.report import IncompletePullError
-    from cpjump_assets.terminal_pull import following_pull, pull_summary
+    from cpjump_assets.terminal.pull import following_pull, pull_summary
 
     request.gallery.keep_listings(request.contents.folders, request.folder)
     failure: IncompletePullError | None = None

@@ -1,7 +1,7 @@
 """``cpjump verify``: what is held, read again and compared with its record.
 
 Belongs here: options, and the way from them to the files. Does not belong here: hashing (``gallery.transfer.verify``),
-how it looks (``terminal_inventory``).
+how it looks (``terminal.inventory``).
 """
 
 import json
@@ -42,8 +42,8 @@ def verify(prefixes: tuple[str, ...], plates: str | None, repair: bool, release:
     from cpjump_assets.gallery.layout import GalleryRoot
     from cpjump_assets.gallery.transfer.inventory import Inventory, is_kept_in
     from cpjump_assets.gallery.transfer.verify import verify_objects
-    from cpjump_assets.terminal_inventory import repair_summary, verify_summary
-    from cpjump_assets.terminal_pull import following_pull
+    from cpjump_assets.terminal.inventory import repair_summary, verify_summary
+    from cpjump_assets.terminal.pull import following_pull
 
     if prefixes and plates:
         raise click.UsageError("--prefix and --plates both say what is read: give one of them")
@@ -80,7 +80,7 @@ def _repair(settings: Settings, report: "VerifyReport") -> "Repair":
     from cpjump_assets.gallery.gallery import Gallery
     from cpjump_assets.gallery.transfer.report import IncompletePullError
     from cpjump_assets.gallery.transfer.verify import Repair
-    from cpjump_assets.terminal_pull import following_pull
+    from cpjump_assets.terminal.pull import following_pull
 
     gallery = Gallery.connect(settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections)
     with following_pull() as progress:

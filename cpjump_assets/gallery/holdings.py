@@ -1,7 +1,7 @@
 """What the store holds of the gallery, and what changed upstream, by kind of object and batch.
 
 Belongs here: which kind and batch a key is of, and the sums. Does not belong here: pulling (``contents`` knows what can
-be), one prefix's changes (``transfer.changes``), how it looks (``terminal_inventory``).
+be), one prefix's changes (``transfer.changes``), how it looks (``terminal.inventory``).
 """
 
 from collections.abc import Iterable

@@ -20,6 +20,7 @@ from llvmlite import binding, ir
 from cpjump_assets.gallery.transfer.md5_lanes import BLOCK, LANES
 
 _WORDS = BLOCK // 4
+_STEPS = 64
 _SHIFTS = ((7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21))
 _WORD = ir.IntType(32)
 _COUNT = ir.IntType(64)
@@ -63,7 +64,7 @@ def _module() -> ir.Module:
     number = builder.phi(_COUNT)
     registers = [builder.phi(_VECTOR) for _ in range(4)]
     block = [builder.load(builder.gep(place, [number]), align=1) for place in places]
-    after = _absorb_block(builder, registers, _transposed(builder, block))
+    after = _absorb_block(builder, registers, _transposed(builder, block), _constants(module))
     following = builder.add(number, _COUNT(1))
     for value, first, later in zip([number, *registers], [_COUNT(0), *before], [following, *after], strict=True):
         value.add_incoming(first, entry)
@@ -77,13 +78,27 @@ def _module() -> ir.Module:
     return module
 
 
-def _absorb_block(builder: ir.IRBuilder, registers: list[Any], words: list[Any]) -> list[Any]:
+def _constants(module: ir.Module) -> ir.GlobalVariable:
+    """Put the constants of all steps into memory, where LLVM leaves them.
+
+    A constant that it knows it adds last, so that the next step waits for one addition more: 3.0 ms a MiB of each
+    message instead of 2.5.
+    """
+    table = [_all_lanes(int(abs(math.sin(step + 1)) * 2**32)) for step in range(_STEPS)]
+    variable = ir.GlobalVariable(module, ir.ArrayType(_VECTOR, _STEPS), "constants")
+    variable.initializer = ir.Constant(variable.value_type, table)
+    variable.linkage = "internal"
+    return variable
+
+
+def _absorb_block(builder: ir.IRBuilder, registers: list[Any], words: list[Any], constants: Any) -> list[Any]:
     """Do the 64 steps of one block; ``words[i]`` has word i of each message."""
     a, b, c, d = registers
-    for step in range(64):
+    for step in range(_STEPS):
         mixed, word = _mixed(builder, step, b, c, d)
-        constant = int(abs(math.sin(step + 1)) * 2**32)
-        total = builder.add(builder.add(a, mixed), builder.add(words[word], _all_lanes(constant)))
+        constant = builder.load(builder.gep(constants, [_COUNT(0), _COUNT(step)]))
+        # ``mixed`` comes last, because it alone has to wait for the step before.
+        total = builder.add(builder.add(a, builder.add(words[word], constant)), mixed)
         rotated = _rotated(builder, total, _SHIFTS[step // 16][step % 4])
         a, b, c, d = d, builder.add(b, rotated), b, c
     return [builder.add(before, after) for before, after in zip(registers, (a, b, c, d), strict=True)]

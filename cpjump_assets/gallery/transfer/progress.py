@@ -1,7 +1,7 @@
 """What a pull tells while it is under way.
 
 Belongs here: the protocol, saying nothing, and lines for a log. Does not belong here: a bar in the terminal
-(``terminal_pull``), the sums when all is done (``pull.PullReport``).
+(``terminal.pull``), the sums when all is done (``pull.PullReport``).
 """
 
 import time

@@ -1,7 +1,7 @@
 """After a pull: what came, how fast, what had to be tried again, and what did not come.
 
 Belongs here: the sums, their names, and the error that a pull with failed objects ends in. Does not belong here: how a
-report looks in a terminal (``terminal_pull``).
+report looks in a terminal (``terminal.pull``).
 """
 
 from dataclasses import dataclass

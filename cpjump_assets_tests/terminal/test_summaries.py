@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cpjump_assets import terminal
 from cpjump_assets.demo import DemoOutcome
 from cpjump_assets.science.strategies import CELLCLIP, GENE_COMPOUND, STRATEGIES
+from cpjump_assets.terminal import summaries
 from cpjump_assets_tests.figures.tables import benchmark_tables
 from cpjump_assets_tests.real_splits import RealSplits, real_splits
 
@@ -66,7 +66,7 @@ def _rows(text: str) -> list[tuple[str, ...]]:
 
 
 def test_the_demo_shows_every_split_score_and_strength_uncut(outcome, capsys):
-    terminal.demo_summary(outcome)
+    summaries.demo_summary(outcome)
     rows = _rows(_printed(capsys))
     by_name = {row[0]: row[1:] for row in rows[: len(STRATEGIES)]}
     assert by_name == {
@@ -80,7 +80,7 @@ def test_the_demo_shows_every_split_score_and_strength_uncut(outcome, capsys):
 
 
 def test_what_was_planted_is_held_against_detection_and_times_are_named_as_in_the_figures(outcome, capsys):
-    terminal.demo_summary(outcome)
+    summaries.demo_summary(outcome)
     text = _printed(capsys)
     assert "Planted against found: detection, all conditions" in text
     assert text.count("A549 short") == text.count("U2OS long") == 2
@@ -96,7 +96,7 @@ def _one(table: pd.DataFrame, **wanted: object) -> pd.Series:
 @pytest.fixture
 def printed(outcome, capsys) -> dict[str, tuple[str, ...]]:
     """Give the cells of every line of the demo's tables, by its name."""
-    terminal.demo_summary(outcome)
+    summaries.demo_summary(outcome)
     return {row[0]: row[1:] for row in _rows(_printed(capsys))}
 
 
@@ -180,7 +180,7 @@ def test_a_score_that_is_not_there_is_a_dash(outcome, capsys):
         & (outcome.scores["task"] != "gene_compound")
     ].copy()
     compounds.loc[compounds["task"] == "detection", ["fraction_retrieved", "fraction_retrieved_low"]] = float("nan")
-    terminal.demo_summary(outcome._replace(scores=compounds, percents=outcome.percents.head(0)))
+    summaries.demo_summary(outcome._replace(scores=compounds, percents=outcome.percents.head(0)))
     rows = {row[0]: row[1:] for row in _rows(_printed(capsys))}
     assert rows["Compound A549 24 h"][2:4] == ("-", "-")
     assert rows["sister compounds"][2:] == ("-", "-")
@@ -188,7 +188,7 @@ def test_a_score_that_is_not_there_is_a_dash(outcome, capsys):
 
 
 def test_the_demo_ends_with_rates_time_memory_and_where_to_look(outcome, capsys):
-    terminal.demo_summary(outcome)
+    summaries.demo_summary(outcome)
     last = _printed(capsys).splitlines()[-4:]
     assert last == [
         "strong found 90.0%, false discoveries 1.0%, inactive retrieved 1.0%",
@@ -200,7 +200,7 @@ def test_the_demo_ends_with_rates_time_memory_and_where_to_look(outcome, capsys)
 
 def test_a_demo_elsewhere_names_the_command_that_shows_it(outcome, capsys):
     folder = Path("/a/long path/to [bold]/" + "x" * 80)
-    terminal.demo_summary(outcome._replace(folder=folder))
+    summaries.demo_summary(outcome._replace(folder=folder))
     tables, where = _printed(capsys).splitlines()[-2:]
     assert tables == f"tables: {folder}/store"
     assert f"`cpjump ui --demo '{folder}'`" in where
@@ -210,14 +210,14 @@ def test_a_demo_elsewhere_names_the_command_that_shows_it(outcome, capsys):
 def test_a_broken_promise_is_counted_in_the_splits(outcome, capsys):
     audit = outcome.audits[GENE_COMPOUND].copy()
     audit.loc[audit["rule"] == "target", ["groups_crossing", "verdict"]] = [1, "breach"]
-    terminal.demo_summary(outcome._replace(audits={**outcome.audits, GENE_COMPOUND: audit}))
+    summaries.demo_summary(outcome._replace(audits={**outcome.audits, GENE_COMPOUND: audit}))
     assert _rows(_printed(capsys))[1][-2:] == ("4 of 5", "5")
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_audit_has_a_line_for_every_rule_and_every_remark_below(splits, strategy, capsys):
     audit = splits.audits[strategy]
-    terminal.audit_table(audit, title=f"leakage audit of {strategy}")
+    summaries.audit_table(audit, title=f"leakage audit of {strategy}")
     text = _printed(capsys)
     assert _rows(text) == [
         (
@@ -240,14 +240,14 @@ def test_the_audit_has_a_line_for_every_rule_and_every_remark_below(splits, stra
 
 def test_remarks_take_no_more_lines_than_they_need(splits, capsys):
     """In a column of a table this audit would take 200 lines."""
-    terminal.audit_table(splits.audits[CELLCLIP], title="audit")
+    summaries.audit_table(splits.audits[CELLCLIP], title="audit")
     assert len(_printed(capsys).splitlines()) < 70
 
 
 def test_an_audit_without_remarks_ends_with_its_table(splits, capsys):
     audit = splits.audits[CELLCLIP].query("rule in ['plate_row', 'broad_sample']")
     assert audit[["examples", "note"]].isna().all(axis=None)
-    terminal.audit_table(audit, title="audit")
+    summaries.audit_table(audit, title="audit")
     assert _printed(capsys).splitlines()[-1].startswith("└")
 
 
@@ -255,7 +255,7 @@ def test_names_from_outside_are_never_read_as_markup(splits, capsys):
     audit = splits.audits[CELLCLIP].query("rule == 'target_list_test'").copy()
     rule = "target_list_" + "[/red] " * 15
     audit[["rule", "examples", "note"]] = [rule, "[bold]BRD (train, [/green])", "a note"]
-    terminal.audit_table(audit, title="leakage audit of [/draft].csv")
+    summaries.audit_table(audit, title="leakage audit of [/draft].csv")
     text = _printed(capsys)
     assert text.startswith("leakage audit of [/draft].csv")
     assert "".join(row[0] for row in _rows(text)).count("[/red]") == 15
@@ -265,7 +265,7 @@ def test_names_from_outside_are_never_read_as_markup(splits, capsys):
 def test_a_manifest_is_summed_up_with_policy_and_path_in_one_piece(splits, capsys):
     path = Path("/x" * 60) / "[final].csv"
     policy = "drop_negcon_and_empty+without_seeding_failure+without_stain_anomaly"
-    terminal.manifest_summary(splits.manifests[CELLCLIP].assign(control_policy=policy), path)
+    summaries.manifest_summary(splits.manifests[CELLCLIP].assign(control_policy=policy), path)
     assert _printed(capsys).splitlines() == [
         f"cellclip_cpjump_style: 12,729 wells, {policy}",
         "  train      9,560 wells, 160 targets",
@@ -277,8 +277,8 @@ def test_a_manifest_is_summed_up_with_policy_and_path_in_one_piece(splits, capsy
 
 def test_stages_are_followed_on_stderr_with_their_own_time(capsys, monkeypatch):
     times = iter([10.0, 12.5, 12.6])
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(times))
-    with terminal.following("cpjump demo") as follow:
+    monkeypatch.setattr(summaries.time, "monotonic", lambda: next(times))
+    with summaries.following("cpjump demo") as follow:
         follow("pull [/plates]", True)
         follow("score", False)
     captured = capsys.readouterr()

@@ -7,12 +7,12 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from cpjump_assets import terminal_pull
 from cpjump_assets.gallery.listing import GalleryObject
 from cpjump_assets.gallery.transfer.etag import Verification
 from cpjump_assets.gallery.transfer.inventory import InventoryRow
 from cpjump_assets.gallery.transfer.plan import PullPlan, total_plan
 from cpjump_assets.gallery.transfer.report import PullReport
+from cpjump_assets.terminal import pull
 
 NOW = "2026-01-02T03:04:05+00:00"
 
@@ -42,7 +42,7 @@ def _report(**changes: object) -> PullReport:
 def test_the_longest_plate_key_fits_and_plates_without_objects_are_named_below(capsys):
     long = "2020_12_02_CPJUMP1_2WeeksTimePoint.BR00117006"
     plans = {long: _plan(27_648, 3), "main.BR1": _plan(1, 1), **{f"none.BR{n}": _plan(0, 0) for n in range(6)}}
-    terminal_pull.plan_table(plans, total_plan(plans.values()), title="images of [/s3]", budget=10**9)
+    pull.plan_table(plans, total_plan(plans.values()), title="images of [/s3]", budget=10**9)
     text = capsys.readouterr().out
     assert all(len(line) <= 80 for line in text.splitlines())
     assert text.startswith("images of [/s3]")
@@ -54,14 +54,14 @@ def test_the_longest_plate_key_fits_and_plates_without_objects_are_named_below(c
 
 def test_what_is_held_in_an_older_version_is_named(capsys):
     plan = PullPlan(1, 5, (), 5, ("a/[b]",))
-    terminal_pull.plan_table({"p": plan}, plan, title="t", budget=1)
+    pull.plan_table({"p": plan}, plan, title="t", budget=1)
     text = capsys.readouterr().out
     assert "1 of them are held in an older version:\n    a/[b]\n" in text
     assert "5 B is more than the budget of 1 B" in text
 
 
 def test_a_summary_has_the_rate_and_nothing_that_did_not_happen(capsys):
-    terminal_pull.pull_summary(_report(), "/store/gallery")
+    pull.pull_summary(_report(), "/store/gallery")
     assert capsys.readouterr().out.splitlines() == [
         "1 object pulled, 10.0 MB in 2.0 s (5.00 MB/s)",
         "  1 verified, 0 unverified, 0 retries",
@@ -72,7 +72,7 @@ def test_a_summary_has_the_rate_and_nothing_that_did_not_happen(capsys):
 def test_a_summary_names_findings_but_no_more_than_twenty(capsys):
     keys = tuple(f"p/[{number:02d}]" for number in range(23))
     report = _report(skipped=7, retries=2, resumed_bytes=1_500, changed=("c",), not_as_released=("n",), absent=keys)
-    terminal_pull.pull_summary(report, "/store/[gallery]")
+    pull.pull_summary(report, "/store/[gallery]")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("(5.00 MB/s); 7 held before")
     assert lines[1] == "  1 verified, 0 unverified, 2 retries, 1.50 kB resumed"
@@ -92,13 +92,13 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """Give what a terminal of 80 columns would show."""
     shown = io.StringIO()
     monkeypatch.setattr(
-        terminal_pull, "Console", lambda **_: Console(file=shown, force_terminal=True, width=80, highlight=False)
+        pull, "Console", lambda **_: Console(file=shown, force_terminal=True, width=80, highlight=False)
     )
     return shown
 
 
 def test_the_bar_counts_objects_bytes_and_retries_on_one_line_and_goes_away(terminal):
-    with terminal_pull.following_pull() as progress:
+    with pull.following_pull() as progress:
         progress.begin(27_648, 80_000_000_000)
         for _ in range(3):
             progress.advance(20_000_000_000)
@@ -116,13 +116,13 @@ def test_the_bar_counts_objects_bytes_and_retries_on_one_line_and_goes_away(term
 
 
 def test_the_bar_shows_nothing_before_it_knows_how_much_comes(terminal):
-    with terminal_pull.following_pull():
+    with pull.following_pull():
         pass
     assert "0/0" not in terminal.getvalue()
 
 
 def test_without_a_terminal_there_are_lines_instead(capsys, monkeypatch):
-    with terminal_pull.following_pull() as progress:
+    with pull.following_pull() as progress:
         monkeypatch.setattr(progress, "_every", 0.0)
         progress.begin(2, 10)
         progress.advance(5)

@@ -1,6 +1,6 @@
 """How the command line looks: progress while it works, tables when it is done.
 
-Belongs here: rich output. Does not belong here: what the numbers are, the tables of scores (``terminal_scores``).
+Belongs here: rich output. Does not belong here: what the numbers are, the tables of scores (``terminal.scores``).
 
 Tables fit a terminal of 80 columns. What comes from outside (paths, names of files, subsets and reagents) is printed as
 it is, never read as markup.
@@ -101,7 +101,7 @@ def audit_table(audit: pd.DataFrame, *, title: str) -> None:
 def demo_summary(outcome: "DemoOutcome") -> None:
     """Print what the demo made: splits, leakage, scores beside the planted truth, time, memory and where to look."""
     from cpjump_assets.simulate.recovery import error_rates
-    from cpjump_assets.terminal_scores import detection_table, direction_table, matching_table, percent_table
+    from cpjump_assets.terminal.scores import detection_table, direction_table, matching_table, percent_table
 
     console = Console()
     console.print(_splits_table(outcome))
