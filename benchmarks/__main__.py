@@ -6,7 +6,7 @@ import sys
 
 COMPARISONS = tuple(
     f"benchmarks.{name}"
-    for name in ("profiles", "stored_layout", "stages", "retrieval", "p_values", "scaling", "all_pairs")
+    for name in ("profiles", "stored_layout", "stages", "retrieval", "p_values", "scaling", "all_pairs", "pull")
 )
 
 

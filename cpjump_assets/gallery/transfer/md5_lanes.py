@@ -38,7 +38,7 @@ _CROWD_MEMORY = 16
 _BATCH = 10
 """Chunks that a leader waits for, at most."""
 _PATIENCE = 0.010
-"""Seconds that it waits for them; the kernel takes 3 ms."""
+"""Seconds that it waits for them; the kernel takes 2.5 ms."""
 _ALONE = 64 * 1024
 """Up to so many bytes are not worth a meeting."""
 
