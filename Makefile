@@ -22,7 +22,8 @@ demo: $(STAMP)          ## the main job on the simulated gallery, in ./demo
 dev: $(STAMP)           ## the web UI on 127.0.0.1:3000; ARGS=--demo shows what `make demo` made
 	$(BIN)/cpjump ui $(ARGS)
 
-test: $(STAMP)          ## small portions, so that one worker does not get all the slow tests
+# In small portions, so that one worker does not get all the slow tests.
+test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --maxschedchunk 24 $(ARGS)
 
 lint: $(STAMP)

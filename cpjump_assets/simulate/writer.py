@@ -102,7 +102,7 @@ def simulate_gallery(
 
     The same arguments give the same bytes; the profiles of a plate do not depend on which other plates are written, but
     for the features that are selected over its batch.
-    ``small`` takes 7 s and 97 MB on disk, ``full`` 48 s and 640 MB; plates are made one after another, so that memory
+    ``small`` takes 7 s and 102 MB on disk, ``full`` 48 s and 640 MB; plates are made one after another, so that memory
     does not grow with them (330 and 520 MB), but for what features are selected over (``Size.levels``).
 
     Parameters

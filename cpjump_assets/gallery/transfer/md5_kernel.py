@@ -5,7 +5,7 @@ hashed together (``md5_lanes``), what the sums are for (``etag``).
 
 Each of MD5's 64 steps needs the result of the step before, so that a core with many arithmetic units uses one of them:
 0.8 GB/s, whoever wrote the code. But the steps of sixteen messages do not need each other. Here every variable of the
-algorithm is a vector with one 32-bit word of each message (its lane), and one instruction does a step for all: 6.7 GB/s
+algorithm is a vector with one 32-bit word of each message (its lane), and one instruction does a step for all: 6.5 GB/s
 with AVX-512, and each word of a vector comes from another place in memory only once, by a transposition in registers.
 """
 

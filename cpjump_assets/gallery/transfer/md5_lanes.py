@@ -4,7 +4,7 @@ Belongs here: who waits for whom, and when that is worth it. Does not belong her
 the sums are for (``etag``).
 
 Threads that have a chunk to hash meet here. The first one leads: it waits for a moment until enough others have brought
-theirs, hashes all of them in one go, and wakes the others. A batch of eight chunks costs a third of what eight times
+theirs, hashes all of them in one go, and wakes the others. A batch of eight chunks costs a quarter of what eight times
 ``hashlib`` does. Whether it is worth it shows in how many threads hash at once: where the network is the slow part, or
 one object comes alone, hardly two ever do, and each body has ``hashlib`` to itself.
 """
@@ -38,7 +38,7 @@ _CROWD_MEMORY = 16
 _BATCH = 10
 """Chunks that a leader waits for, at most."""
 _PATIENCE = 0.010
-"""Seconds that it waits for them; the kernel takes 2.5 ms."""
+"""Seconds that it waits for them; the kernel takes 2.6 ms."""
 _ALONE = 64 * 1024
 """Up to so many bytes are not worth a meeting."""
 

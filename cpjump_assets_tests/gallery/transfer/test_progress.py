@@ -70,10 +70,11 @@ def test_many_threads_may_tell_at_once(clock, lines):
     assert lines[0].startswith("pulled 8 of 8 objects, 8.00 kB of 8.00 kB")
 
 
-def test_nobody_has_to_listen():
+def test_nobody_has_to_listen(capsys):
     progress = NoProgress()
     progress.begin(1, 1)
     progress.advance(1)
     progress.retry("k", "why")
     progress.finish_object()
     progress.end()
+    assert capsys.readouterr() == ("", "")
