@@ -13,7 +13,7 @@ from cpjump_assets.gallery.doctor.findings import Finding, Status, attempt
 from cpjump_assets.gallery.failures import without_credentials
 from cpjump_assets.gallery.layout import GalleryRoot
 from cpjump_assets.gallery.transfer.amounts import bytes_text
-from cpjump_assets.gallery.transfer.inventory import FILE_NAME, Inventory
+from cpjump_assets.gallery.transfer.inventory import FILE_NAME, Inventory, is_kept_in
 from cpjump_assets.science.errors import SettingsError, StoreError
 from cpjump_assets.settings import Settings
 
@@ -97,7 +97,7 @@ def _space_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _inventory_findings(folder: Path) -> Iterator[Finding]:
-    if not (folder / FILE_NAME).is_file():
+    if not is_kept_in(folder):
         advice = "`cpjump refresh` pulls the profiles of the main batch and makes everything of them"
         yield Finding(STORE, INVENTORY, Status.OK, "nothing pulled yet", advice=advice)
         return
