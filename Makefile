@@ -37,7 +37,7 @@ bench: $(STAMP)         ## ours against the peers, on the same arrays, in one ru
 
 lock:                   ## resolve requirements.lock again (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --quiet \
-	  --custom-compile-command "make lock" pyproject.toml --group test --group bench --group lint --group build -o requirements.lock
+	  --custom-compile-command "make lock" pyproject.toml --all-extras --group test --group bench --group lint --group build -o requirements.lock
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache

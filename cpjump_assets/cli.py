@@ -127,7 +127,7 @@ def refresh(plates: str | None, batches: tuple[str, ...], images: str | None) ->
     definitions = build_defs(settings)
     with open_instance(settings) as instance, following("cpjump refresh") as follow:
         try:
-            for finished in Refresh(definitions.resolve_job_def, instance, settings.store).run(request):
+            for finished in Refresh(definitions.resolve_job_def, instance, settings.folder).run(request):
                 follow(finished.planned.title, finished.success)
         except RefreshError as error:
             click.echo(f"cpjump: {error}", err=True)

@@ -7,7 +7,7 @@ what is done with a setting. Parsing is pure: nothing is opened, listed or creat
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +23,10 @@ DEFAULT_REFERENCE = (
 )
 
 
+SECRETS = frozenset({"CPJUMP_ALERT_URLS", "CPJUMP_UI_TOKEN", "CPJUMP_POSTGRES_URL"})
+"""Variables whose values are never printed, logged or stored."""
+ALERT_SEVERITIES = ("warning", "error")
+_TOKEN_LENGTH = 16
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _AMOUNT = re.compile(rf"(?P<number>\d+(\.\d+)?) ?(?P<unit>{'|'.join(_UNITS)})?")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -41,15 +45,37 @@ class Settings:
     reference
         Root of the reference tables: an ``https://`` address, a folder, or ``s3://``.
     store
-        Folder in which the platform writes.
+        Where the platform writes: a folder, or ``s3://bucket/prefix``.
+    store_endpoint
+        Endpoint of a store in S3; None is AWS. Its credentials come by the usual AWS chain.
+    work
+        Folder of this machine for the copies that an S3 store works on, and for Dagster's home; a store that is a
+        folder has no use for it.
     connections
         Parallel S3 requests; None lets the endpoint decide.
     plates_per_run
         Plates in one Dagster run; None puts all of them in one.
+    dask_scheduler
+        Address of a dask scheduler whose workers make the plates; None makes them in threads of the run.
     pull_budget
         Bytes that one pull may bring at most; a larger one is refused before it begins.
-    refresh_cron
-        When the ``refresh`` schedule runs, as five cron fields in UTC.
+    refresh_cron, observe_cron, verify_cron
+        When the schedules run that refresh everything, look at the sources, and read again what is held; each as five
+        cron fields in UTC.
+    keep_days
+        Days for which runs and their events are kept.
+    fresh_days
+        Days after which scores and manifests that were not made again are overdue.
+    alert_urls
+        Channels of alerts, as apprise addresses; secret.
+    alert_on
+        Least severity of a failed check that is alerted.
+    ui_url
+        Address of the web UI, as readers of an alert reach it.
+    ui_token
+        What a browser must show to the web UI; None asks for nothing. Secret.
+    postgres_url
+        Database of runs and events; None keeps them in SQLite. Secret.
     preset
         How profiles are made, by name (``science.presets``).
     exclude
@@ -62,11 +88,23 @@ class Settings:
     gallery: str = DEFAULT_GALLERY
     s3_endpoint: str | None = None
     reference: str = DEFAULT_REFERENCE
-    store: Path = Path("data")
+    store: Path | str = Path("data")
+    store_endpoint: str | None = None
+    work: Path = Path("data")
     connections: int | None = None
     plates_per_run: int | None = None
+    dask_scheduler: str | None = None
     pull_budget: int = 50_000_000_000
     refresh_cron: str = "0 3 * * 1"
+    observe_cron: str = "0 2 * * 1"
+    verify_cron: str = "0 4 1 * *"
+    keep_days: int = 90
+    fresh_days: int = 8
+    alert_urls: tuple[str, ...] = field(default=(), repr=False)
+    alert_on: str = "warning"
+    ui_url: str = "http://127.0.0.1:3000"
+    ui_token: str | None = field(default=None, repr=False)
+    postgres_url: str | None = field(default=None, repr=False)
     preset: str = DEFAULT_PRESET
     exclude: tuple[str, ...] = ()
     home: Path | None = None
@@ -98,14 +136,29 @@ class Settings:
         os.environ.update({**self.to_environment(), "DAGSTER_HOME": str(self.dagster_home)})
 
     @property
+    def folder(self) -> Path:
+        """Folder of this machine: the store itself, or the one that a store in S3 works in."""
+        return self.store if isinstance(self.store, Path) else self.work
+
+    @property
+    def store_url(self) -> str | None:
+        """Address of a store in S3; None where the store is a folder."""
+        return None if isinstance(self.store, Path) else self.store
+
+    @property
     def tables_folder(self) -> Path:
-        """Folder of the tables: the store, or a folder of its own in it for another preset than the default."""
-        return self.store if self.preset == DEFAULT_PRESET else self.store / "presets" / self.preset
+        """Folder of the tables: of all, or one of its own for another preset than the default."""
+        return self.folder / self.tables_prefix
+
+    @property
+    def tables_prefix(self) -> str:
+        """Where the tables lie below the store: on top, or for another preset than the default in ``presets``."""
+        return "" if self.preset == DEFAULT_PRESET else f"presets/{self.preset}"
 
     @property
     def gallery_folder(self) -> Path:
         """Folder of the pulled objects, which all presets share."""
-        return self.store / "gallery"
+        return self.folder / "gallery"
 
     @property
     def dagster_home(self) -> Path:
@@ -120,6 +173,8 @@ class Settings:
 
 def given_variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give the variables of the platform that are set, as they are spelled; an empty value counts as unset.
+
+    The values of ``SECRETS`` are among them.
 
     Parameters
     ----------
@@ -175,10 +230,54 @@ def _reference(name: str, value: str) -> str:
     raise SettingsError(f"{name} must be a folder, https://... or s3://bucket/prefix, found {value!r}")
 
 
+def _store(name: str, value: str) -> Path | str:
+    if value.startswith("s3://"):
+        return _s3_url(name, value)
+    if "://" in value:
+        _refuse_credentials(name, value)
+        raise SettingsError(f"{name} must be a folder of this machine or s3://bucket/prefix, found {value!r}")
+    return Path(value).expanduser()
+
+
 def _folder(name: str, value: str) -> Path:
     if "://" in value:
         raise SettingsError(f"{name} must be a folder of this machine, found {value!r}")
     return Path(value).expanduser()
+
+
+def _addresses(name: str, value: str) -> tuple[str, ...]:
+    """Take apart a list of addresses; none of them is ever repeated, as they hold passwords and tokens."""
+    addresses = tuple(address for address in re.split(r"[,\s]+(?=[a-z][a-z0-9+.-]*://)", value) if address)
+    for number, address in enumerate(addresses, 1):
+        if "://" not in address:
+            raise SettingsError(f"{name} must be apprise addresses, comma-separated: number {number} has no ://")
+    return addresses
+
+
+def _severity(name: str, value: str) -> str:
+    if value not in ALERT_SEVERITIES:
+        raise SettingsError(f"{name} must be one of {', '.join(ALERT_SEVERITIES)}, found {value!r}")
+    return value
+
+
+def _postgres(name: str, value: str) -> str:
+    if urlsplit(value).scheme not in ("postgresql", "postgres"):
+        raise SettingsError(f"{name} must be postgresql://user:password@host:port/database")
+    return value
+
+
+def _token(name: str, value: str) -> str:
+    if len(value) < _TOKEN_LENGTH:
+        raise SettingsError(f"{name} must have at least {_TOKEN_LENGTH} characters, found {len(value)}")
+    return value
+
+
+def _scheduler(name: str, value: str) -> str:
+    _refuse_credentials(name, value)
+    url = urlsplit(value)
+    if url.scheme not in ("tcp", "tls", "ws", "wss") or not url.netloc or not _has_possible_port(value):
+        raise SettingsError(f"{name} must be tcp://host:port or tls://host:port, found {value!r}")
+    return value
 
 
 def _has_possible_port(value: str) -> bool:
@@ -246,11 +345,23 @@ _PARSERS = {
     "CPJUMP_GALLERY": _s3_url,
     "CPJUMP_S3_ENDPOINT": _endpoint,
     "CPJUMP_REFERENCE": _reference,
-    "CPJUMP_STORE": _folder,
+    "CPJUMP_STORE": _store,
+    "CPJUMP_STORE_ENDPOINT": _endpoint,
+    "CPJUMP_WORK": _folder,
     "CPJUMP_CONNECTIONS": _positive,
     "CPJUMP_PLATES_PER_RUN": _positive,
+    "CPJUMP_DASK_SCHEDULER": _scheduler,
     "CPJUMP_PULL_BUDGET": parse_bytes,
     "CPJUMP_REFRESH_CRON": _cron,
+    "CPJUMP_OBSERVE_CRON": _cron,
+    "CPJUMP_VERIFY_CRON": _cron,
+    "CPJUMP_KEEP_DAYS": _positive,
+    "CPJUMP_FRESH_DAYS": _positive,
+    "CPJUMP_ALERT_URLS": _addresses,
+    "CPJUMP_ALERT_ON": _severity,
+    "CPJUMP_UI_URL": _endpoint,
+    "CPJUMP_UI_TOKEN": _token,
+    "CPJUMP_POSTGRES_URL": _postgres,
     "CPJUMP_PRESET": _preset,
     "CPJUMP_EXCLUDE": _issues,
     "DAGSTER_HOME": _absolute,

@@ -35,28 +35,35 @@ Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
 
-def instance_settings() -> Path:
-    """Give the project's ``dagster.yaml``: in an installed package, else at the top of the project."""
+def instance_settings(settings: Settings) -> Path:
+    """Give the project's ``dagster.yaml``, or the one for Postgres: in an installed package, else above it."""
+    name = "dagster.yaml" if settings.postgres_url is None else "dagster.postgres.yaml"
     package = Path(__file__).parent
-    beside, above = package / "dagster.yaml", package.parent / "dagster.yaml"
+    beside, above = package / name, package.parent / name
     return beside if beside.is_file() else above
 
 
 def prepare_home(settings: Settings) -> Path:
     """Make the Dagster home and put the project's ``dagster.yaml`` into it; one that lies elsewhere is ignored.
 
-    A ``dagster.yaml`` that is already there is left alone: somebody chose it, for example for Postgres.
+    A ``dagster.yaml`` that is already there is left alone: somebody chose it.
 
     Raises
     ------
     SettingsError
-        If the folder cannot be made.
+        If the folder cannot be made, or if Postgres is asked for and the file that is there does not name it.
     """
     home = settings.dagster_home
+    chosen = home / "dagster.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        if not (home / "dagster.yaml").exists():
-            shutil.copyfile(instance_settings(), home / "dagster.yaml")
+        if not chosen.exists():
+            shutil.copyfile(instance_settings(settings), chosen)
+        if settings.postgres_url is not None and "CPJUMP_POSTGRES_URL" not in chosen.read_text():
+            raise SettingsError(
+                f"CPJUMP_POSTGRES_URL is set, but {chosen} keeps runs elsewhere: move it away, and the project's "
+                "dagster.postgres.yaml takes its place"
+            )
     except OSError as error:
         raise SettingsError(f"CPJUMP_STORE or DAGSTER_HOME: {home} cannot be written: {error.strerror}") from error
     return home

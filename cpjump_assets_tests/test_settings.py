@@ -24,13 +24,54 @@ def test_every_setting_survives_the_way_to_a_child_process() -> None:
         store=Path("/somewhere/store"),
         connections=3,
         plates_per_run=17,
+        dask_scheduler="tcp://127.0.0.1:8786",
         refresh_cron="1 2 3 4 5",
+        observe_cron="2 2 3 4 5",
+        verify_cron="3 2 3 4 5",
+        keep_days=30,
+        fresh_days=2,
+        alert_urls=("mailto://user:geheim@mail.example?to=a@b.example,c@d.example", "json://127.0.0.1:8000/"),
+        alert_on="error",
+        ui_url="https://cpjump.example",
+        ui_token="sixteen-or-more-letters",
+        postgres_url="postgresql://user:geheim@127.0.0.1:5432/cpjump",
         exclude=("seeding_failure", "stain_anomaly"),
         preset="paper_2021",
         home=Path("/somewhere/home"),
     )
     assert Settings.from_environment(settings.to_environment()) == settings
     assert Settings.from_environment(Settings().to_environment()) == Settings()
+
+
+def test_a_store_in_s3_works_in_a_folder_of_this_machine() -> None:
+    settings = Settings.from_environment({"CPJUMP_STORE": "s3://lab/cpjump/", "CPJUMP_WORK": "/work"})
+    assert (settings.store_url, settings.folder) == ("s3://lab/cpjump", Path("/work"))
+    assert settings.gallery_folder == Path("/work/gallery")
+    assert settings.dagster_home == Path("/work/dagster_home")
+    assert Settings.from_environment(settings.to_environment()) == settings
+    assert Settings(store=Path("/store"), work=Path("/work")).folder == Path("/store")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CPJUMP_ALERT_URLS", "geheim@mail.example"),
+        ("CPJUMP_UI_TOKEN", "geheim"),
+        ("CPJUMP_POSTGRES_URL", "mysql://user:geheim@127.0.0.1/x"),
+        ("CPJUMP_STORE", "https://user:geheim@bucket.example"),
+    ],
+)
+def test_a_bad_secret_is_refused_without_repeating_it(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name) as error:
+        Settings.from_environment({name: value})
+    assert "geheim" not in str(error.value)
+
+
+def test_secrets_are_not_shown_with_the_settings() -> None:
+    secret = Settings(
+        alert_urls=("json://geheim",), ui_token="geheim", postgres_url="postgresql://u:geheim@127.0.0.1/x"
+    )
+    assert "geheim" not in repr(secret)
 
 
 def test_another_preset_has_tables_and_a_history_of_its_own_and_shares_what_was_pulled() -> None:
@@ -112,7 +153,11 @@ def test_an_address_that_cannot_be_read_is_one_line_and_a_folder_may_be_called_a
         ("CPJUMP_S3_ENDPOINT", "http://127.0.0.1:99999"),
         ("CPJUMP_S3_ENDPOINT", "127.0.0.1:9000"),
         ("CPJUMP_REFERENCE", "ftp://somewhere"),
-        ("CPJUMP_STORE", "s3://bucket/prefix"),
+        ("CPJUMP_STORE", "https://bucket/prefix"),
+        ("CPJUMP_WORK", "s3://bucket/prefix"),
+        ("CPJUMP_DASK_SCHEDULER", "127.0.0.1:8786"),
+        ("CPJUMP_ALERT_ON", "everything"),
+        ("CPJUMP_KEEP_DAYS", "0"),
         ("CPJUMP_CONNECTIONS", "many"),
         ("CPJUMP_CONNECTIONS", "0"),
         ("CPJUMP_PLATES_PER_RUN", "-1"),

@@ -26,7 +26,7 @@ class Platform(dg.ConfigurableResource):
     gallery_url: str = Field(description="Root of the gallery, s3://bucket/prefix, read anonymously")
     s3_endpoint: str | None = Field(description="Endpoint of the gallery; None is AWS in us-east-1")
     reference_url: str = Field(description="Root of the reference tables: https, a folder, or s3")
-    store_folder: str = Field(description="Folder in which the platform writes")
+    store_folder: str = Field(description="Folder in which the platform writes, or in which a store in S3 works")
     tables_folder: str = Field(description="Folder of the tables: that of the store, or of a preset in it")
     gallery_folder: str = Field(description="Folder of the pulled objects")
     preset_name: str = Field(description="How profiles are made")
@@ -41,7 +41,7 @@ class Platform(dg.ConfigurableResource):
             gallery_url=settings.gallery,
             s3_endpoint=settings.s3_endpoint,
             reference_url=settings.reference,
-            store_folder=str(settings.store),
+            store_folder=str(settings.folder),
             tables_folder=str(settings.tables_folder),
             gallery_folder=str(settings.gallery_folder),
             preset_name=settings.preset,

@@ -69,7 +69,7 @@ class Lab:
         """Run a whole refresh; give the runs, and the error that ended it."""
         finished: list[FinishedRun] = []
         with self.instance() as instance:
-            refresh = Refresh(build_defs(self.settings).resolve_job_def, instance, self.settings.store)
+            refresh = Refresh(build_defs(self.settings).resolve_job_def, instance, self.settings.folder)
             try:
                 finished.extend(refresh.run(request or RefreshRequest()))
             except RefreshError as error:
@@ -82,7 +82,7 @@ class Lab:
         """Run one job, or some of its assets with their checks; whether it succeeded is in the result."""
         (span,) = contiguous_ranges(plates) if plates else (None,)
         with self.instance() as instance:
-            refresh = Refresh(build_defs(self.settings).resolve_job_def, instance, self.settings.store)
+            refresh = Refresh(build_defs(self.settings).resolve_job_def, instance, self.settings.folder)
             return refresh.execute(PlannedRun(job, job, partition=partition, plate_range=span, assets=tuple(assets)))
 
     def check_manifest(self, strategy: str) -> FinishedRun:
@@ -95,7 +95,7 @@ class Lab:
         job = dg.Definitions(jobs=[dg.define_asset_job("checks_alone", selection=checks)])
         definitions = dg.Definitions.merge(build_defs(self.settings), job)
         with self.instance() as instance:
-            refresh = Refresh(definitions.resolve_job_def, instance, self.settings.store)
+            refresh = Refresh(definitions.resolve_job_def, instance, self.settings.folder)
             return refresh.execute(PlannedRun("checks_alone", "checks", partition=partition))
 
     def materializations(self, asset: StoredAsset) -> list[dg.EventLogRecord]:

@@ -194,7 +194,7 @@ def test_definitions_load_without_the_heavy_libraries() -> None:
 
 
 def test_the_instance_of_the_project_sends_nothing_home(tmp_path: Path) -> None:
-    assert instance_settings().name == "dagster.yaml"
+    assert instance_settings(Settings()).name == "dagster.yaml"
     with open_instance(Settings(store=tmp_path)) as instance:
         assert not instance.telemetry_enabled
         assert not instance.nux_enabled

@@ -47,7 +47,7 @@ def real_metadata(reference_root: Path, tmp_path_factory: pytest.TempPathFactory
 def _split(settings: Settings, strategy: str) -> str:
     """Make the manifest of a strategy by the asset itself, and give the digest of the file."""
     split_manifest(dg.build_asset_context(partition_key=strategy), platform=Platform.from_settings(settings))
-    return file_digest(Store(settings.store).path(tables.SPLIT_MANIFEST.key(strategy)))
+    return file_digest(Store(settings.folder).path(tables.SPLIT_MANIFEST.key(strategy)))
 
 
 @pytest.mark.skipif(pa.__version__ != WRITTEN_BY, reason="another version of the library writes other bytes")

@@ -1,13 +1,8 @@
 """The web UI in a real browser: lineage, checks and figures are there to look at, behind the guard."""
 
 import json
-import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +12,7 @@ import pytest
 from playwright.sync_api import ConsoleMessage, Page, sync_playwright
 
 from cpjump_assets_tests.orchestration.lab import Lab, copy_of
+from cpjump_assets_tests.processes import running_ui
 
 CHROMIUM = shutil.which("chromium")
 _QUIET_CHROMIUM = [
@@ -34,46 +30,11 @@ _PAGE_MILLISECONDS = 60_000
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def address(refreshed_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the address of a running ``cpjump ui`` that shows a copy of the lab."""
-    with copy_of(refreshed_lab, tmp_path_factory.mktemp("ui") / "lab") as lab:
-        yield from _serve(lab)
-
-
-def _serve(lab: Lab) -> Iterator[str]:
-    port = _free_port()
-    environment = os.environ | lab.settings.to_environment()
-    command = [sys.executable, "-m", "cpjump_assets", "ui", "--port", str(port)]
-    server = subprocess.Popen(command, env=environment, start_new_session=True)
-    try:
-        deadline = time.monotonic() + _START_SECONDS
-        while not _answers(f"http://127.0.0.1:{port}/server_info"):
-            assert server.poll() is None, "cpjump ui ended before it answered"
-            assert time.monotonic() < deadline, "cpjump ui did not answer"
-            time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.send_signal(signal.SIGINT)
-        try:
-            server.wait(30)
-        finally:
-            if server.poll() is None:
-                os.killpg(server.pid, signal.SIGKILL)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, TimeoutError):
-        return False
+    with copy_of(refreshed_lab, tmp_path_factory.mktemp("ui") / "lab") as lab, running_ui(lab.settings) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from cpjump_assets.gallery.layout import GalleryRoot
 from cpjump_assets.gallery.transfer.amounts import bytes_text
 from cpjump_assets.gallery.transfer.inventory import FILE_NAME, Inventory, is_kept_in
 from cpjump_assets.science.errors import SettingsError, StoreError
-from cpjump_assets.settings import Settings
+from cpjump_assets.settings import SECRETS, Settings
 
 SETTINGS, STORE = "settings", "store"
 FOLDER, SPACE, INVENTORY, HOME = "folder", "free space", "inventory", "Dagster home"
@@ -23,6 +23,11 @@ ENVIRONMENT, DEFAULT = "environment", "default"
 """Where a setting comes from."""
 _UNSET = {
     "CPJUMP_S3_ENDPOINT": "AWS, us-east-1",
+    "CPJUMP_STORE_ENDPOINT": "AWS",
+    "CPJUMP_DASK_SCHEDULER": "none",
+    "CPJUMP_ALERT_URLS": "the log and a file",
+    "CPJUMP_UI_TOKEN": "none",
+    "CPJUMP_POSTGRES_URL": "SQLite",
     "CPJUMP_CONNECTIONS": "as many as serve best",
     "CPJUMP_PLATES_PER_RUN": "all",
     "CPJUMP_EXCLUDE": "nothing",
@@ -56,10 +61,12 @@ def settings_findings(settings: Settings, given: Mapping[str, str]) -> Iterator[
         The variables that are set, by name; the others have their default.
     """
     shown = settings.to_environment() | {
-        "CPJUMP_STORE": str(settings.store.absolute()),
+        "CPJUMP_STORE": settings.store_url or str(settings.folder.absolute()),
+        "CPJUMP_WORK": str(settings.work.absolute()),
         "CPJUMP_PULL_BUDGET": f"{bytes_text(settings.pull_budget)} a pull",
         "DAGSTER_HOME": str(settings.dagster_home),
     }
+    shown |= {name: "set" for name in SECRETS if shown[name]}
     for name, value in shown.items():
         text = without_credentials(value) if "://" in value else value or _UNSET[name]
         yield Finding(SETTINGS, name, Status.OK, text, where=ENVIRONMENT if name in given else DEFAULT)
@@ -79,8 +86,8 @@ def store_findings(settings: Settings) -> Iterator[Finding]:
 def _folder_findings(settings: Settings) -> Iterator[Finding]:
     for folder in (settings.tables_folder, settings.gallery_folder):
         _require_writable(folder)
-    state = "" if settings.store.is_dir() else ", made when something is written"
-    yield Finding(STORE, FOLDER, Status.OK, f"{settings.store.absolute()}{state}")
+    state = "" if settings.folder.is_dir() else ", made when something is written"
+    yield Finding(STORE, FOLDER, Status.OK, f"{settings.folder.absolute()}{state}")
 
 
 def _space_findings(settings: Settings) -> Iterator[Finding]:
