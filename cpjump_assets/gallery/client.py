@@ -4,11 +4,12 @@ Belongs here: how requests are made (anonymous, region, endpoint, retries, timeo
 not belong here: what is asked for (``listing``, ``download``), what a failed answer means to the user (``failures``).
 """
 
-import ipaddress
 import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from cpjump_assets.storage.loopback import is_loopback
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -81,15 +82,6 @@ def trust_store() -> str | None:
     from botocore.httpsession import get_cert_path
 
     return get_cert_path(_session_of_its_own().get_config_variable("ca_bundle") or True)
-
-
-def is_loopback(endpoint: str | None) -> bool:
-    """Tell whether an address, if any, is on this machine."""
-    host = urlsplit(endpoint or "").hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _session_of_its_own() -> Any:

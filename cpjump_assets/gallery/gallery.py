@@ -1,7 +1,7 @@
 """The gallery as the rest of the platform sees it: one root, one client, a number of connections.
 
-Belongs here: nothing but the composition of layout, client, listing and pull. Does not belong here: how any of them
-works.
+Belongs here: nothing but the composition of layout, client, listing, pull and copies. Does not belong here: how any of
+them works.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cpjump_assets.gallery.client import CONNECTIONS, gallery_client
+from cpjump_assets.gallery.copies import Copies, Recalled
 from cpjump_assets.gallery.failures import AbsentObjectError
 from cpjump_assets.gallery.images.look_up import look_up_images
 from cpjump_assets.gallery.layout import GalleryRoot
@@ -29,9 +30,10 @@ from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow, is
 from cpjump_assets.gallery.transfer.plan import PullPlan, plan_pull
 from cpjump_assets.gallery.transfer.progress import Progress
 from cpjump_assets.gallery.transfer.pull import pull_objects
-from cpjump_assets.gallery.transfer.report import PullReport
+from cpjump_assets.gallery.transfer.report import IncompletePullError, PullReport
 from cpjump_assets.gallery.transfer.verify import still_right, take_away
 from cpjump_assets.science.plates import PlateKey
+from cpjump_assets.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -51,14 +53,27 @@ class Gallery:
         The one S3 client; threads share it.
     connections
         Requests at once.
+    copies
+        Copies of pulled objects in a store in S3; None where the store is the folder that is pulled into.
     """
 
     root: GalleryRoot
     client: "S3Client"
     connections: int
+    copies: Copies | None = None
 
     @classmethod
-    def connect(cls, url: str, *, endpoint: str | None = None, connections: int | None = None) -> "Gallery":
+    def of(cls, settings: Settings) -> "Gallery":
+        """Make a client for the gallery of these settings, with the copies of their store; as ``connect``."""
+        copies = Copies.of(settings.store_url, settings.store_endpoint)
+        return cls.connect(
+            settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections, copies=copies
+        )
+
+    @classmethod
+    def connect(
+        cls, url: str, *, endpoint: str | None = None, connections: int | None = None, copies: Copies | None = None
+    ) -> "Gallery":
         """Make a client for the gallery at ``url``; no request is sent yet.
 
         Raises
@@ -67,7 +82,7 @@ class Gallery:
             If the address is not ``s3://bucket/prefix``.
         """
         at_once = connections or CONNECTIONS
-        return cls(GalleryRoot.parse(url), gallery_client(endpoint, connections=at_once), at_once)
+        return cls(GalleryRoot.parse(url), gallery_client(endpoint, connections=at_once), at_once, copies)
 
     def list_plates(self, plates: Iterable[PlateKey]) -> dict[PlateKey, PlateListing]:
         """List the profile folder of each plate; raises ``GalleryError`` as ``listing.list_plates``."""
@@ -145,12 +160,21 @@ class Gallery:
     def plan(self, objects: Iterable[GalleryObject], folder: Path) -> PullPlan:
         """Tell what a pull of objects into a gallery folder would bring; raises as ``plan.plan_pull``.
 
-        Nothing is written: a folder that is not there stays away.
+        What the store has copies of counts as held. Nothing is written: a folder that is not there stays away.
         """
-        if not is_kept_in(folder):
-            return plan_pull(objects, None, folder)
+        if is_kept_in(folder):
+            with Inventory(folder) as inventory:
+                plan = plan_pull(objects, inventory, folder)
+        else:
+            plan = plan_pull(objects, None, folder)
+        return plan if self.copies is None else self.copies.without_copied(plan)
+
+    def recall(self, objects: Iterable[GalleryObject], folder: Path) -> Recalled:
+        """Bring what the store has copies of, as ``copies.Copies.recall``; a pull does the same before all else."""
+        if self.copies is None:
+            return Recalled((), ())
         with Inventory(folder) as inventory:
-            return plan_pull(objects, inventory, folder)
+            return self.copies.recall(objects, inventory, folder)
 
     def pull(
         self,
@@ -161,16 +185,33 @@ class Gallery:
         budget: int | None = None,
         released: Released | None = None,
     ) -> PullReport:
-        """Bring objects into the gallery folder of a store, verified; raises as ``pull.pull_objects``."""
+        """Bring objects into the gallery folder of a store, verified; raises as ``pull.pull_objects``.
+
+        With a store in S3, what it has copies of comes from there, and what is held afterwards is copied there.
+        """
+        wanted = tuple(objects)
+        self.recall(wanted, folder)
         with Inventory(folder) as inventory:
-            return pull_objects(
-                self.client,
-                self.root.bucket,
-                objects,
-                destination=folder,
-                inventory=inventory,
-                connections=self.connections,
-                progress=progress,
-                budget=budget,
-                released=released,
-            )
+            try:
+                report = pull_objects(
+                    self.client,
+                    self.root.bucket,
+                    wanted,
+                    destination=folder,
+                    inventory=inventory,
+                    connections=self.connections,
+                    progress=progress,
+                    budget=budget,
+                    released=released,
+                )
+            except IncompletePullError as error:
+                self._keep(wanted, error.report, inventory, folder)
+                raise
+            self._keep(wanted, report, inventory, folder)
+        return report
+
+    def _keep(self, wanted: Iterable[GalleryObject], report: PullReport, inventory: Inventory, folder: Path) -> None:
+        """Copy to the store what it lacks of the objects that are held as they were listed."""
+        if self.copies is not None:
+            failed = {item.key for item in report.failed}
+            self.copies.keep((item.key for item in wanted if item.key not in failed), inventory, folder)

@@ -1,14 +1,13 @@
 """The store: Parquet tables by group, asset and partition, and the few files that are no tables.
 
-Belongs here: paths, atomic writes, the provenance that travels inside each table, digests. Does not belong here: how
-profiles are laid out in a file (``profile_table``), schemas and rules (``science``), pulled gallery objects
-(``gallery``), Dagster events (``orchestration``).
+Belongs here: names, the provenance that travels inside each table, digests. Does not belong here: where the files lie,
+in a folder or in S3 (``files``), how profiles are laid out in a file (``profile_table``), schemas and rules
+(``science``), pulled gallery objects (``gallery``), Dagster events (``orchestration``).
 
-A table carries its provenance in the Parquet footer, so that data and provenance are written by one rename and can
-never disagree. No clock time, run, host or path is stored: equal inputs give equal bytes.
+A table carries its provenance in the Parquet footer, so that data and provenance are written in one piece and can never
+disagree. No clock time, run, host or path is stored: equal inputs give equal bytes, wherever the store lies.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,8 +23,9 @@ import pyarrow.parquet as pq
 from cpjump_assets.science.errors import StoreError
 from cpjump_assets.science.features import Matrix, Profiles
 from cpjump_assets.storage.arrow_frames import text_columns, to_arrow, to_frame
-from cpjump_assets.storage.atomic import atomic_path
+from cpjump_assets.storage.digests import file_digest as file_digest
 from cpjump_assets.storage.file_state import FileState
+from cpjump_assets.storage.files import Files, LocalFiles
 from cpjump_assets.storage.profile_table import ProfileTable, write_profile_table
 
 _FOOTER_KEY = b"cpjump"
@@ -113,26 +113,30 @@ class StoredTable:
 
 
 class Store:
-    """Parquet tables below one folder.
+    """Parquet tables, and the files that are none.
 
     Parameters
     ----------
     root
-        The folder; it is made when the first table is written.
+        Folder of this machine in which the files lie, or in which those of a store in S3 are worked on; it is made when
+        the first file is written.
     gallery_folder
         Where pulled objects lie, each below its gallery key; by default in the folder ``gallery`` of the store.
+    files
+        Where the files lie; by default in ``root``.
     """
 
-    def __init__(self, root: Path, gallery_folder: Path | None = None) -> None:
+    def __init__(self, root: Path, gallery_folder: Path | None = None, files: Files | None = None) -> None:
         self.root = root
         self.gallery_folder = gallery_folder or root / "gallery"
+        self.files = files or LocalFiles(root)
 
     def path(self, key: TableKey) -> Path:
-        """Give the file of a table; the suffix is appended because a plate key holds a dot."""
-        return self.file_path(f"{key}.parquet")
+        """Give the place of a table on this machine; of a store in S3, it is there once the table was read."""
+        return self.file_path(_name(key))
 
     def file_path(self, name: str) -> Path:
-        """Give the place of a file by its path below the store, such as ``benchmark/figures/figure_4a.png``.
+        """Give the place of a file on this machine by its name, such as ``benchmark/figures/figure_4a.png``.
 
         Raises
         ------
@@ -144,6 +148,11 @@ class Store:
             raise StoreError(f"{name} would lie outside of the store {self.root}")
         return path
 
+    def _checked(self, name: str) -> str:
+        """Give a name that lies in the store; raises ``StoreError`` as ``file_path``."""
+        self.file_path(name)
+        return name
+
     def write_file(self, name: str, content: bytes) -> str:
         """Write a file that is no table in one piece, in place of the former one, and give its digest.
 
@@ -152,19 +161,26 @@ class Store:
         StoreError
             If the store cannot be written, or the file would lie outside of it; what was there before stays.
         """
-        path = self.file_path(name)
-        with atomic_path(path) as part:
+        with self.files.writing(self._checked(name)) as part:
             part.write_bytes(content)
-        return file_digest(path)
+        return file_digest(self.file_path(name))
 
     def file_digest(self, name: str) -> str | None:
-        """Give the digest of a file by its path below the store; None where there is no such file."""
-        path = self.file_path(name)
-        return file_digest(path) if path.is_file() else None
+        """Give the digest of a file by its name; None where there is no such file."""
+        path = self.files.local(self._checked(name))
+        return None if path is None else file_digest(path)
+
+    def file_names(self, folder: str) -> tuple[str, ...]:
+        """Give the names of the files right in a folder of the store, such as ``images/montages/<plate>``, in order."""
+        return self.files.names(self._checked(folder))
+
+    def remove_file(self, name: str) -> None:
+        """Take away a file that is no table, if it is there."""
+        self.files.remove(self._checked(name))
 
     def exists(self, key: TableKey) -> bool:
         """Tell whether the table is there."""
-        return self.path(key).is_file()
+        return self.files.exists(self._checked(_name(key)))
 
     def write(self, key: TableKey, frame: pd.DataFrame, provenance: Provenance) -> StoredTable:
         """Write a table in one piece, in place of the former one.
@@ -175,7 +191,7 @@ class Store:
             If the store cannot be written; what was there before stays.
         """
         table = to_arrow(frame).replace_schema_metadata(_footer(provenance))
-        with atomic_path(self.path(key)) as part:
+        with self.files.writing(self._checked(_name(key))) as part:
             pq.write_table(table, part, compression="zstd", use_dictionary=text_columns(table.schema))
         return self.describe(key)
 
@@ -187,7 +203,7 @@ class Store:
         StoreError
             As ``write``.
         """
-        with atomic_path(self.path(key)) as part:
+        with self.files.writing(self._checked(_name(key))) as part:
             write_profile_table(part, profiles, _footer(provenance))
         return self.describe(key)
 
@@ -254,8 +270,8 @@ class Store:
             return None
 
     def remove(self, key: TableKey) -> None:
-        """Remove a table if it is there."""
-        self.path(key).unlink(missing_ok=True)
+        """Take a table away if it is there."""
+        self.files.remove(self._checked(_name(key)))
 
     @contextmanager
     def readable(self, key: TableKey) -> Iterator[Path]:
@@ -266,9 +282,20 @@ class Store:
         StoreError
             As ``read``.
         """
-        path = self.path(key)
-        if not path.is_file():
-            raise StoreError(f"table {key} is not in the store {self.root}: materialize {key.asset} first")
+        with self.reading(key, self.files.local(self._checked(_name(key)))) as path:
+            yield path
+
+    @contextmanager
+    def reading(self, key: TableKey, path: Path | None) -> Iterator[Path]:
+        """Say what a failure to read a file of a table means, which was looked up before.
+
+        Raises
+        ------
+        StoreError
+            As ``read``.
+        """
+        if path is None or not path.is_file():
+            raise StoreError(f"table {key} is not in the store {self.files}: materialize {key.asset} first")
         try:
             yield path
         except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
@@ -287,6 +314,7 @@ class StoredProfiles:
     def __init__(self, store: Store, key: TableKey) -> None:
         self._store, self._key = store, key
         with store.readable(key) as path:
+            self._path = path
             self._table = ProfileTable(path)
 
     @property
@@ -301,7 +329,8 @@ class StoredProfiles:
 
     def values(self, start: int = 0, stop: int | None = None) -> Matrix:
         """Read some features, see ``science.plate_values.PlateValues``."""
-        with self._store.readable(self._key):
+        # The file that was opened, without looking up whether there is a newer one: features are read in many blocks.
+        with self._store.reading(self._key, self._path):
             return self._table.values(start, stop)
 
 
@@ -331,10 +360,9 @@ def _content_of(path: Path, _state: FileState) -> _Content:
     )
 
 
-def file_digest(path: Path) -> str:
-    """Give the sha256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _name(key: TableKey) -> str:
+    """Give the name of the file of a table; the suffix is appended because a plate key holds a dot."""
+    return f"{key}.parquet"
 
 
 def _footer(provenance: Provenance) -> dict[bytes, bytes]:

@@ -2,7 +2,8 @@ import pytest
 from boto3.session import Session
 from moto import mock_aws
 
-from cpjump_assets.gallery.client import gallery_client, is_loopback, proxy_of, trust_store
+from cpjump_assets.gallery.client import gallery_client, proxy_of, trust_store
+from cpjump_assets.storage.loopback import is_loopback
 
 LEADS_ASTRAY = {
     "AWS_ENDPOINT_URL": "http://astray.invalid:1",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from cpjump_assets.gallery.client import CONNECTIONS, gallery_client
-from cpjump_assets.gallery.doctor import endpoint, machine, plates, protocol, reference_tables, samples
+from cpjump_assets.gallery.doctor import endpoint, machine, plates, protocol, reference_tables, s3_store, samples
 from cpjump_assets.gallery.doctor.findings import Finding, Status, skipped
 from cpjump_assets.gallery.doctor.holdings import BACKENDS, PROFILES, look_up
 from cpjump_assets.gallery.gallery import Gallery
@@ -60,6 +60,7 @@ def examine(given: Mapping[str, str], *, open_image: samples.OpenImage, quick: b
             *machine.settings_findings(settings, given),
             *_gallery_findings(settings, open_image, quick=quick),
             *reference.result(),
+            *s3_store.s3_store_findings(settings),
             *machine.store_findings(settings),
         )
 

@@ -1,7 +1,7 @@
-"""The machine: the settings in force, and whether the store and Dagster's home can be written.
+"""The machine: the settings in force, and whether its folders and Dagster's home can be written.
 
 Belongs here: looking, with a file that is gone again at once. Does not belong here: making folders, which is left to
-whoever fills them; the gallery and the reference root.
+whoever fills them; the gallery and the reference root; a store in S3 (``s3_store``).
 """
 
 import shutil
@@ -74,7 +74,7 @@ def settings_findings(settings: Settings, given: Mapping[str, str]) -> Iterator[
 
 def store_findings(settings: Settings) -> Iterator[Finding]:
     """Look whether the store and Dagster's home can be written, have room, and what is held already."""
-    elsewhere = "set CPJUMP_STORE to a folder that you may write to"
+    elsewhere = f"set {_variable(settings)} to a folder that you may write to"
     yield from attempt(STORE, FOLDER, lambda: _folder_findings(settings), advice=elsewhere)
     yield from attempt(STORE, SPACE, lambda: _space_findings(settings), advice=elsewhere)
     unreadable = f"move {FILE_NAME} away: what is held is then pulled again"
@@ -99,7 +99,7 @@ def _space_findings(settings: Settings) -> Iterator[Finding]:
         Status.OK if enough else Status.WARNING,
         bytes_text(free),
         expected=f"at least {bytes_text(settings.pull_budget)}, as one pull may bring",
-        advice="" if enough else "make room in the store, move it (CPJUMP_STORE), or lower CPJUMP_PULL_BUDGET",
+        advice="" if enough else f"make room there, move it ({_variable(settings)}), or lower CPJUMP_PULL_BUDGET",
     )
 
 
@@ -113,6 +113,11 @@ def _inventory_findings(folder: Path) -> Iterator[Finding]:
     objects, unverified = sum(one.objects for one in held), sum(one.unverified for one in held)
     found = f"{objects:,} objects, {bytes_text(sum(one.bytes for one in held))}, {unverified:,} of them unverified"
     yield Finding(STORE, INVENTORY, Status.OK, found)
+
+
+def _variable(settings: Settings) -> str:
+    """Name the variable that says where the platform writes on this machine."""
+    return "CPJUMP_STORE" if settings.store_url is None else "CPJUMP_WORK"
 
 
 def _home_findings(home: Path) -> Iterator[Finding]:

@@ -12,11 +12,12 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
-from cpjump_assets.gallery.client import gallery_client, is_loopback
+from cpjump_assets.gallery.client import gallery_client
 from cpjump_assets.gallery.failures import without_credentials
 from cpjump_assets.gallery.layout import GalleryRoot, safe_relative_path
 from cpjump_assets.gallery.transfer.body import read_object
 from cpjump_assets.science.errors import GalleryError, SettingsError
+from cpjump_assets.storage.loopback import is_loopback
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
