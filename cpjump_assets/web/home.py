@@ -1,0 +1,72 @@
+"""The Dagster home: where runs, events and schedules are kept, whichever command makes them.
+
+Belongs here: making the home, choosing its ``dagster.yaml``, opening the instance. Does not belong here: what that file
+says, where the home lies (``settings``).
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from cpjump_assets.orchestration.history import clear_history_errors
+from cpjump_assets.science.errors import SettingsError, StoreError
+from cpjump_assets.settings import Settings
+from cpjump_assets.storage.atomic import atomic_path
+
+
+def instance_settings(settings: Settings) -> Path:
+    """Give the project's ``dagster.yaml``, or the one for Postgres: in an installed package, else above it."""
+    name = "dagster.yaml" if settings.postgres_url is None else "dagster.postgres.yaml"
+    package = Path(__file__).parents[1]
+    beside, above = package / name, package.parent / name
+    return beside if beside.is_file() else above
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Make the Dagster home and put the project's ``dagster.yaml`` into it; one that lies elsewhere is ignored.
+
+    A ``dagster.yaml`` that is already there is left alone: somebody chose it.
+
+    Raises
+    ------
+    SettingsError
+        If the folder cannot be made, or if Postgres is asked for and the file that is there does not name it.
+    """
+    home = settings.dagster_home
+    chosen = home / "dagster.yaml"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not chosen.exists():
+            with atomic_path(chosen) as part:  # half a file would be somebody's choice for the next command
+                shutil.copyfile(instance_settings(settings), part)
+        if settings.postgres_url is not None and "CPJUMP_POSTGRES_URL" not in chosen.read_text():
+            raise SettingsError(
+                f"CPJUMP_POSTGRES_URL is set, but {chosen} keeps runs elsewhere: move it away, and the project's "
+                "dagster.postgres.yaml takes its place"
+            )
+    except OSError as error:
+        raise SettingsError(f"CPJUMP_STORE or DAGSTER_HOME: {home} cannot be written: {error.strerror}") from error
+    except StoreError as error:
+        raise SettingsError(f"CPJUMP_STORE or DAGSTER_HOME: {error}") from error
+    return home
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Open the instance in which runs and events of these settings are recorded.
+
+    Raises
+    ------
+    SettingsError
+        As ``prepare_home``.
+    HistoryError
+        If its database cannot be opened, or fails while the block runs.
+    """
+    with (
+        clear_history_errors(settings),
+        dg.DagsterInstance.from_config(str(prepare_home(settings))) as instance,
+    ):
+        yield instance
