@@ -6,7 +6,17 @@ import sys
 
 COMPARISONS = tuple(
     f"benchmarks.{name}"
-    for name in ("profiles", "stored_layout", "stages", "retrieval", "p_values", "scaling", "all_pairs", "pull")
+    for name in (
+        "profiles",
+        "stored_layout",
+        "stages",
+        "retrieval",
+        "p_values",
+        "scaling",
+        "all_pairs",
+        "pull",
+        "scale_out",
+    )
 )
 
 

@@ -1,0 +1,233 @@
+"""A campaign of disturbed refreshes: killed in every stage, on full disks, without database or gallery, two at once.
+
+Belongs here: the plan of the campaign, its lanes, the printing. Does not belong here: a trial (``reliability_trials``),
+what disturbs (``reliability_kills``, ``reliability_faults``).
+
+Six plates of 40 features. A refresh begins from nothing, or from a store in which everything is made and a gallery in
+which one plate has changed; it is disturbed; and the next refresh must end with what an undisturbed one gives: tables
+and figures byte for byte, pulled files, checks, no partial file, and in Dagster's record no run that never ends, no
+stored table whose digest is not on record, nothing stale, and no plate that was made twice. Also right after the
+disturbance no file may be anything but one whole version. Two lanes work side by side, each on a gallery of its own.
+
+    python -m benchmarks.reliability [--kills 50] [--seed 0] [--no-faults] [--json]
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+import numpy as np
+
+from benchmarks.processes import one_thread
+from benchmarks.reliability_faults import FAULTS, Fault, Situation
+from benchmarks.reliability_kills import STAGES, Moment, Stage, kill_at, place_of
+from benchmarks.reliability_platform import Origin, Platform, Source, simulated_source
+from benchmarks.reliability_trials import Ended, Trial, Truth, trial
+
+LANES = 2
+_MEMORY = Path("/dev/shm")
+_MORE_ROUNDS = 3
+"""So often a stage that no kill has hit is aimed at again."""
+_KILL = "kill -9"
+
+
+@dataclass
+class Lane:
+    """A platform on a gallery of its own; what happens on it happens one after the other."""
+
+    folder: Path
+    source: Source
+
+    def __post_init__(self) -> None:
+        self.platform = Platform(self.folder / "store", self.source)
+
+
+@dataclass(frozen=True)
+class PlannedKill:
+    """A kill: which one it is, from where the refresh begins, and the stage in which it is to die."""
+
+    number: int
+    origin: Origin
+    stage: Stage
+
+
+def plan_kills(count: int, random: np.random.Generator, *, first: int = 0) -> list[PlannedKill]:
+    """Spread kills over all stages, and over both origins, in a drawn order."""
+    stages = [STAGES[place] for _ in range(count // len(STAGES) + 1) for place in random.permutation(len(STAGES))]
+    origins = list(Origin)
+    return [
+        PlannedKill(first + number, origins[int(random.integers(len(origins)))], stage)
+        for number, stage in enumerate(stages[:count])
+    ]
+
+
+class Campaign:
+    """A campaign in a folder.
+
+    Parameters
+    ----------
+    folder
+        Of all platforms and galleries.
+    seed
+        Of all that is drawn.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._folder, self._seed, self._truth = folder, seed, Truth()
+
+    def run(self, kills: int, faults: Sequence[Fault]) -> Iterator[Trial]:
+        """Give each trial as it ends; the first are the undisturbed refreshes."""
+        with ExitStack() as stack:
+            lanes = [self._lane(stack, number) for number in range(LANES)]
+            yield from self._undisturbed(lanes)
+            planned = plan_kills(kills, self._random(0))
+            works = [self._fault(fault, number) for number, fault in enumerate(faults)]
+            hit: set[str] = set()
+            for done in _in_lanes(lanes, [*works, *map(self._kill, planned)]):
+                hit |= {done.stage} if done.disturbance == _KILL and done.disturbed else set()
+                yield done
+            for attempt in range(1, _MORE_ROUNDS + 1):
+                missed = [stage for stage in STAGES if str(stage) not in hit] if kills >= len(STAGES) else []
+                again = [
+                    PlannedKill(kills * attempt + number, Origin.NOTHING, stage) for number, stage in enumerate(missed)
+                ]
+                for done in _in_lanes(lanes, [self._kill(kill) for kill in again]):
+                    hit |= {done.stage} if done.disturbed else set()
+                    yield done
+
+    def _lane(self, stack: ExitStack, number: int) -> Lane:
+        folder = self._folder / f"lane_{number}"
+        folder.mkdir()
+        return Lane(folder, stack.enter_context(simulated_source(folder / "gallery")))
+
+    def _random(self, *place: int) -> np.random.Generator:
+        return np.random.default_rng([self._seed, *place])
+
+    def _undisturbed(self, lanes: list[Lane]) -> Iterator[Trial]:
+        """Refresh undisturbed from both origins, on both versions of the gallery in each lane: all must agree."""
+        for lane in lanes[1::2]:
+            lane.source.change()
+        for origin in Origin:
+            for done in _in_lanes(lanes, [_learning(self._truth, origin)] * len(lanes)):
+                yield done
+                if done.flaws:
+                    raise SystemExit(f"undisturbed refreshes differ already: {done.flaws}")
+
+    def _kill(self, kill: PlannedKill) -> "Work":
+        def work(lane: Lane) -> Iterator[Trial]:
+            # A platform on which nothing good was made begins from nothing.
+            origin = Origin.NOTHING if lane.platform.made is None else kill.origin
+            random = self._random(1, kill.number)
+            moment = self._truth.refreshes[origin].timeline.draw(kill.stage, random)
+            yield trial(lane.platform, self._truth, origin, killing(moment), name=_KILL, aim=str(kill.stage))
+
+        return work
+
+    def _fault(self, fault: Fault, number: int) -> "Work":
+        def work(lane: Lane) -> Iterator[Trial]:
+            folder = lane.folder / f"fault_{number}"
+            yield from fault(Situation(folder, lane.source, self._truth, self._random(2, number)))
+
+        return work
+
+
+Work = Callable[[Lane], Iterator[Trial]]
+
+
+def killing(moment: Moment) -> Callable[[Platform, frozenset[str]], Ended]:
+    """Give the disturbance that kills a refresh at a moment."""
+
+    def disturb(platform: Platform, known: frozenset[str]) -> Ended:
+        killed = kill_at(platform, moment, known)
+        return Ended("killed" if killed else "done before", place_of(platform, known), disturbed=killed)
+
+    return disturb
+
+
+def _learning(truth: Truth, origin: Origin) -> Work:
+    def work(lane: Lane) -> Iterator[Trial]:
+        started = time.monotonic()
+        flaws = truth.learn(lane.platform, origin)
+        yield Trial("none", origin, "", "", None, "done", False, tuple(flaws), time.monotonic() - started)
+
+    return work
+
+
+def _in_lanes(lanes: Sequence[Lane], works: Sequence[Work]) -> Iterator[Trial]:
+    """Work side by side, each in whichever lane is free; give the trials of each as it is done."""
+    free: SimpleQueue[Lane] = SimpleQueue()
+    for lane in lanes:
+        free.put(lane)
+
+    def in_lane(work: Work) -> list[Trial]:
+        lane = free.get()
+        try:
+            return list(work(lane))
+        finally:
+            free.put(lane)
+
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        for future in as_completed([pool.submit(in_lane, work) for work in works]):
+            yield from future.result()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print a line for each trial and a summary, or with ``--json`` one object each; 1 when anything is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=50, help="how many refreshes are killed (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: %(default)s)")
+    parser.add_argument("--faults", default=",".join(FAULTS), help="which other faults (default: %(default)s)")
+    parser.add_argument("--no-faults", action="store_true", help="nothing but kills")
+    parser.add_argument("--json", action="store_true", help="one JSON object a trial, and one for all")
+    options = parser.parse_args(arguments)
+    one_thread()
+    faults = [] if options.no_faults else [FAULTS[name] for name in options.faults.split(",") if name]
+    started, trials = time.monotonic(), []
+    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
+        for done in Campaign(Path(folder), options.seed).run(options.kills, faults):
+            trials.append(done)
+            print(json.dumps(done.to_json()) if options.json else _line(done), flush=True)
+    summary = summarize(trials, time.monotonic() - started)
+    print(json.dumps(summary) if options.json else "\n".join(_lines(summary)))
+    return 1 if summary["trials with flaws"] or summary["stages not hit"] else 0
+
+
+def summarize(trials: Sequence[Trial], seconds: float) -> dict:
+    """Count kills by stage, other disturbances, and what was wrong."""
+    kills = [done for done in trials if done.disturbance == _KILL and done.disturbed]
+    by_stage = Counter(done.stage for done in kills)
+    return {
+        "kills": len(kills),
+        "kills by stage": {str(stage): by_stage[str(stage)] for stage in STAGES},
+        "stages not hit": [str(stage) for stage in STAGES if kills and not by_stage[str(stage)]],
+        "kills by origin": dict(Counter(str(done.origin) for done in kills)),
+        "other disturbances": sum(done.disturbance not in (_KILL, "none") for done in trials),
+        "trials with flaws": sum(bool(done.flaws) for done in trials),
+        "seconds": round(seconds),
+    }
+
+
+def _line(done: Trial) -> str:
+    where = f"{done.stage}, {done.step or 'between steps'}" if done.stage else ""
+    verdict = "; ".join(done.flaws) or "all equal"
+    return f"{done.disturbance:<24} from {done.origin:<16} {where:<60} {done.ended}: {verdict} [{done.seconds:.0f} s]"
+
+
+def _lines(summary: dict) -> Iterator[str]:
+    for name, value in summary.items():
+        yield f"{name}: " + (
+            ", ".join(f"{key} {count}" for key, count in value.items()) if isinstance(value, dict) else str(value)
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
