@@ -9,10 +9,15 @@ from typing import Any
 import dagster as dg
 
 from cpjump_assets.orchestration import checks, jobs, schedules
+from cpjump_assets.orchestration.alerting.sensor import alerts_sensor
 from cpjump_assets.orchestration.assets import assets_of
+from cpjump_assets.orchestration.automation import automation_sensor
+from cpjump_assets.orchestration.backfills import with_plates_per_run
+from cpjump_assets.orchestration.freshness import with_freshness
+from cpjump_assets.orchestration.pruning import prune_job
 from cpjump_assets.orchestration.refresh import RefreshRequest, refresh_job
 from cpjump_assets.orchestration.resources import Platform
-from cpjump_assets.science.errors import SettingsError
+from cpjump_assets.orchestration.verifying import verify
 from cpjump_assets.settings import Settings
 
 
@@ -36,21 +41,15 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
         lambda name: definitions.resolve_job_def(name),
         RefreshRequest(plates_per_run=settings.plates_per_run, preset=settings.preset),
     )
+    prune = prune_job(lambda: definitions.resolve_asset_graph().asset_check_keys, keep_days=settings.keep_days)
+    assets = with_plates_per_run(assets_of(settings.preset), plates_per_run=settings.plates_per_run)
     definitions = dg.Definitions(
-        assets=assets_of(settings.preset),
+        assets=with_freshness(assets, days=settings.fresh_days),
         asset_checks=checks.all_checks,
-        jobs=[*jobs.asset_jobs, refresh],
-        schedules=[_refresh_schedule(refresh, settings), schedules.observe_images_schedule],
+        jobs=[*jobs.asset_jobs, refresh, prune, verify],
+        schedules=schedules.settings_schedules(settings, refresh=refresh, prune=prune, verify=verify),
+        sensors=[automation_sensor(), alerts_sensor(settings)],
         resources={"platform": Platform.from_settings(settings), **resources},
         executor=dg.in_process_executor,
     )
     return definitions
-
-
-def _refresh_schedule(refresh: dg.JobDefinition, settings: Settings) -> dg.ScheduleDefinition:
-    try:
-        return schedules.refresh_schedule(refresh, settings.refresh_cron)
-    except dg.DagsterInvalidDefinitionError as error:
-        raise SettingsError(
-            f"CPJUMP_REFRESH_CRON must be a cron expression, for example '0 3 * * 1', found {settings.refresh_cron!r}"
-        ) from error

@@ -15,12 +15,15 @@ from typing import Any, Literal
 
 import click
 
+from cpjump_assets.commands.alerts import alerts
 from cpjump_assets.commands.choices import plates_of
 from cpjump_assets.commands.doctor import doctor
 from cpjump_assets.commands.exit_codes import FAILED, FOUND, INTERRUPTED
 from cpjump_assets.commands.inventory import inventory
 from cpjump_assets.commands.montage import montage
+from cpjump_assets.commands.prune import prune
 from cpjump_assets.commands.pull import pull
+from cpjump_assets.commands.ui import ui
 from cpjump_assets.commands.verify import verify
 from cpjump_assets.science.errors import CpjumpError
 from cpjump_assets.science.plates import BATCHES, MAIN_BATCH, MAIN_PLATES, PlateKey
@@ -127,7 +130,7 @@ def refresh(plates: str | None, batches: tuple[str, ...], images: str | None) ->
     definitions = build_defs(settings)
     with open_instance(settings) as instance, following("cpjump refresh") as follow:
         try:
-            for finished in Refresh(definitions.resolve_job_def, instance, settings.folder).run(request):
+            for finished in Refresh.of(settings, definitions.resolve_job_def, instance).run(request):
                 follow(finished.planned.title, finished.success)
         except RefreshError as error:
             click.echo(f"cpjump: {error}", err=True)
@@ -247,44 +250,17 @@ def _reference() -> Any:
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
-@click.option(
-    "--demo",
-    "folder",
-    is_flag=False,
-    flag_value="demo",
-    type=click.Path(path_type=Path),
-    help="Show the demo of this folder (default: demo) and serve its gallery.",
-)
-def ui(port: int, folder: Path | None) -> None:
-    """Serve the web UI on 127.0.0.1, guarded against other web pages.
-
-    \b
-    Examples:
-      cpjump ui
-      cpjump ui --demo            after `cpjump demo`
-      cpjump ui --port 3001
-    """
-    from cpjump_assets import demo as demonstration
-    from cpjump_assets.web import serve
-
-    click.echo(f"cpjump: the web UI comes up on http://127.0.0.1:{port} (Ctrl-C ends it)")
-    if folder is None:
-        serve(Settings.from_environment(), port=port)
-        return
-    with demonstration.served(Path(folder)) as settings:
-        serve(settings, port=port)
-
-
-@main.command()
 def version() -> None:
     """Print the versions of the platform and of Dagster."""
     for package in ("cpjump-assets", "dagster"):
         click.echo(f"{package} {installed_version(package)}")
 
 
+main.add_command(alerts)
 main.add_command(doctor)
 main.add_command(inventory)
 main.add_command(montage)
+main.add_command(prune)
 main.add_command(pull)
+main.add_command(ui)
 main.add_command(verify)

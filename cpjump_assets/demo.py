@@ -105,7 +105,7 @@ def run(plan: DemoPlan, *, on_stage: Follow) -> DemoOutcome:
             definitions = build_defs(settings)
             # The one plate of which the simulated gallery has images of more than two wells.
             request = RefreshRequest(image_plates=(str(min(gallery.size.plates)),))
-            for finished in Refresh(definitions.resolve_job_def, instance, settings.folder).run(request):
+            for finished in Refresh.of(settings, definitions.resolve_job_def, instance).run(request):
                 on_stage(finished.planned.title, finished.success)
     return _sum_up(plan.folder, gallery, time.monotonic() - started, memory.peak)
 
@@ -128,6 +128,7 @@ def served(folder: Path) -> Iterator[Settings]:
             s3_endpoint=server.endpoint,
             reference=str(gallery.reference_root),
             store=folder.resolve() / "store",
+            alert_on="error",  # what a strategy does not promise fails as a warning, by design
         )
 
 

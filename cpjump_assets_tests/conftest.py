@@ -1,8 +1,12 @@
-"""Fixtures that every test may ask for: where the real reference data and the published scores lie."""
+"""What every test may ask for: where the real reference data and the published scores lie, pictures of the web UI."""
 
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -23,3 +27,23 @@ def reference_root() -> Path:
 def published_root() -> Path:
     """Give the folder of published scores."""
     return _folder(SHARED / "published")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let pictures of the web UI be kept."""
+    parser.addoption("--screenshots", type=Path, metavar="FOLDER", help="keep pictures of the web UI, for the docs")
+
+
+@pytest.fixture(scope="session")
+def screenshot(request: pytest.FixtureRequest) -> Callable[[Any, str], None]:
+    """Give a function that keeps a picture of a page under a name, where ``--screenshots`` says where."""
+    folder = request.config.getoption("--screenshots")
+
+    def keep(page: Any, name: str) -> None:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            picture = Image.open(BytesIO(page.screenshot(animations="disabled")))
+            # 128 colours are enough for a user interface, and a third of the bytes.
+            picture.convert("RGB").quantize(128).save(folder / f"{name}.png", optimize=True)
+
+    return keep

@@ -70,10 +70,12 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 @contextmanager
-def running_daemon(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the Dagster daemon: schedules, sensors, automation, queued runs."""
-    command = [sys.executable, "-m", "dagster._daemon", "run", "-m", "cpjump_assets.definitions"]
-    with process([*command, "--log-level", "warning"], environment_of(settings)) as started:
+def running_daemon(
+    settings: Settings, module: str = "cpjump_assets.definitions", **variables: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the Dagster daemon: schedules, sensors, automation, queued runs; of another module where one is named."""
+    command = [sys.executable, "-m", "dagster._daemon", "run", "-m", module]
+    with process([*command, "--log-level", "warning"], environment_of(settings) | variables) as started:
         yield started
 
 

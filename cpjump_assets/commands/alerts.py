@@ -55,9 +55,11 @@ def status(as_json: bool) -> None:
     Example:
       cpjump alerts status
     """
+    from cpjump_assets.alerts.delivery import utc_now
     from cpjump_assets.alerts.keeping import load_state
+    from cpjump_assets.orchestration.alerting.collecting import Seen
     from cpjump_assets.orchestration.alerting.keeping import InstanceKeeper
-    from cpjump_assets.terminal.alerts import status_tables
+    from cpjump_assets.terminal.alerts import last_look_line, status_tables
     from cpjump_assets.web import open_instance
 
     settings = Settings.from_environment()
@@ -67,6 +69,7 @@ def status(as_json: bool) -> None:
         click.echo(state.to_text())
     else:
         status_tables(state, [channel.name for channel in _channels(settings)])
+        last_look_line(Seen.from_text(state.cursor).looked_at, utc_now())
 
 
 def _channels(settings: Settings) -> "tuple[Channel, ...]":

@@ -13,6 +13,7 @@ import click
 from cpjump_assets.settings import Settings
 
 if TYPE_CHECKING:
+    from cpjump_assets.gallery.copies import CopiesTotal
     from cpjump_assets.gallery.holdings import Held, Upstream
     from cpjump_assets.gallery.transfer.inventory import Inventory
 
@@ -24,7 +25,8 @@ def inventory(check: bool, as_json: bool) -> None:
     """Say what is held of the gallery, when it was last verified, and what changed upstream.
 
     Each listing of a refresh, of a pull or of --check is kept, so that the answer needs no network; its time is shown.
-    Objects that vanished from the gallery are marked, and their files stay.
+    Objects that vanished from the gallery are marked, and their files stay. Of a store in S3, what the folder of this
+    machine holds is told, and how many copies of pulled objects the store has.
 
     \b
     Examples:
@@ -34,6 +36,7 @@ def inventory(check: bool, as_json: bool) -> None:
     """
     from cpjump_assets.gallery.holdings import held_by_kind, upstream_by_kind
     from cpjump_assets.gallery.layout import GalleryRoot
+    from cpjump_assets.gallery.transfer.amounts import bytes_text, objects_text
     from cpjump_assets.gallery.transfer.inventory import Inventory, is_kept_in
     from cpjump_assets.terminal.inventory import inventory_tables
 
@@ -47,10 +50,21 @@ def inventory(check: bool, as_json: bool) -> None:
                 _look_again(settings, record)
             held = held_by_kind(root, record.folder_summaries())
             upstream = upstream_by_kind(root, record)
+    copies = _copies(settings)
     if as_json:
-        click.echo(json.dumps(_as_json(held, upstream), indent=2))
-    else:
-        inventory_tables(held, upstream, folder=folder, gallery=str(root))
+        click.echo(json.dumps(_as_json(held, upstream) | ({"copies": copies._asdict()} if copies else {}), indent=2))
+        return
+    inventory_tables(held, upstream, folder=folder, gallery=str(root))
+    if copies:
+        found = f"{objects_text(copies.objects)}, {bytes_text(copies.bytes)}"
+        click.echo(f"{settings.store_url} has copies of {found}; what is missing here comes from there")
+
+
+def _copies(settings: Settings) -> "CopiesTotal | None":
+    from cpjump_assets.gallery.copies import Copies
+
+    copies = Copies.of(settings.store_url, settings.store_endpoint)
+    return None if copies is None else copies.total()
 
 
 def _look_again(settings: Settings, record: "Inventory") -> None:
@@ -58,7 +72,7 @@ def _look_again(settings: Settings, record: "Inventory") -> None:
     from cpjump_assets.gallery.holdings import look_again
     from cpjump_assets.terminal.pull import listing
 
-    gallery = Gallery.connect(settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections)
+    gallery = Gallery.of(settings)
     with listing(str(gallery.root)):
         look_again(gallery, record)
 

@@ -113,7 +113,7 @@ def from_gallery(
     wells = _wells_of(plate, settings)
     pair = _pair_of_wells(wells, perturbation, where)
     number = where.site or FIRST_SITE
-    gallery = Gallery.connect(settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections)
+    gallery = Gallery.of(settings)
     files = _pulled(gallery, plate, pair, number, channels, settings.gallery_folder, allowed)
     for well in pair:
         _say_absent(well, number, channels.difference(files.get((well, number), {})))

@@ -183,7 +183,7 @@ def _pull(
 
     settings = Settings.from_environment()
     allowed = settings.pull_budget if budget is None else parse_bytes("--budget", budget)
-    gallery = Gallery.connect(settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections)
+    gallery = Gallery.of(settings)
     what = f"{kind} of {gallery.root}"
     with listing(what):
         contents = contents_of(gallery, kind, plates, choice or EVERYTHING)

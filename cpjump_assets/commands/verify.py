@@ -50,7 +50,7 @@ def verify(prefixes: tuple[str, ...], plates: str | None, repair: bool, release:
     settings = Settings.from_environment()
     root, folder = GalleryRoot.parse(settings.gallery), settings.gallery_folder
     if not is_kept_in(folder):
-        raise StoreError(f"nothing is held in {folder}")
+        raise StoreError(f"nothing is held in {folder}{_where_copies_are(settings)}")
     of_plates = [prefix for plate in plates_of(plates) for prefix in root.plate_prefixes(plate)]
     released = _released(settings, root) if release else None
     with Inventory(folder) as record, following_pull(verb="read") as progress:
@@ -69,6 +69,12 @@ def verify(prefixes: tuple[str, ...], plates: str | None, repair: bool, release:
         raise SystemExit(FOUND)
 
 
+def _where_copies_are(settings: Settings) -> str:
+    """Say of a store in S3 that a folder without files is no loss."""
+    url = settings.store_url
+    return "" if url is None else f"; the copies in {url} are verified as they are fetched"
+
+
 def _released(settings: Settings, root: "GalleryRoot") -> "Release":
     from cpjump_assets.gallery.reference.released import Release
     from cpjump_assets.gallery.reference.transports import open_transport
@@ -82,7 +88,7 @@ def _repair(settings: Settings, report: "VerifyReport") -> "Repair":
     from cpjump_assets.gallery.transfer.verify import Repair
     from cpjump_assets.terminal.pull import following_pull
 
-    gallery = Gallery.connect(settings.gallery, endpoint=settings.s3_endpoint, connections=settings.connections)
+    gallery = Gallery.of(settings)
     with following_pull() as progress:
         try:
             pulled = gallery.repair(report.bad, settings.gallery_folder, progress=progress)

@@ -60,6 +60,10 @@ class OurLevels:
         }
         self._labels = {level: plate_labels(profiles.metadata) for level, profiles in self._batch.items()}
 
+    def __reduce__(self) -> "tuple[type[OurLevels], tuple[Store]]":
+        """Open the tables anew where the levels are sent: what is open here are files of this machine."""
+        return OurLevels, (self._store,)
+
     def tables(self, plate: str) -> dict[str, "StoredTable"]:
         """Describe all tables that a comparison of the plate may read, by asset.
 

@@ -37,6 +37,8 @@ def pull_ahead(
 
     folder = platform.store.gallery_folder
     wanted = list(objects)
+    for damage in gallery.recall(wanted, folder).damaged:
+        context.log.warning(f"{damage}; it is pulled again")
     plan = gallery.plan(wanted, folder)
     context.log.info(
         f"{objects_text(plan.objects)}, {bytes_text(plan.bytes)}: {plan.held_objects:,} are held, "

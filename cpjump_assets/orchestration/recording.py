@@ -8,10 +8,13 @@ after a crash, none; so each plate is recorded by an event of its own as soon as
 event at the end is held back (``PLATES_RECORDED``).
 """
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import dagster as dg
 from dagster._core.definitions.data_version import (
@@ -28,19 +31,25 @@ from dagster._core.definitions.data_version import (
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as PLATES_RECORDED
 
 from cpjump_assets.orchestration.display import table_metadata
+from cpjump_assets.orchestration.plate_workers import ClusterError, plate_workers
 from cpjump_assets.orchestration.tables import REFRESH_TAG, StoredAsset
-from cpjump_assets.science.errors import CpjumpError
+from cpjump_assets.science.errors import CpjumpError, StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cpjump_assets.orchestration.resources import Platform
     from cpjump_assets.science.features import Profiles
     from cpjump_assets.science.schemas import TableSchema
     from cpjump_assets.storage.store import Provenance, Store, StoredTable, TableKey
 
+T = TypeVar("T")
+
 _UNPARTITIONED = ""
 PLATE_WORKERS = 2
 """Plates made at once in a run: numpy and the Parquet and gzip codecs let go of the interpreter lock."""
+_PLATES_AHEAD = 64
+"""Plates begun before the first of them is recorded: enough for a cluster, and what they are made from fits memory."""
 
 
 class Made(NamedTuple):
@@ -92,33 +101,72 @@ class PlateInput:
         Goes into the table; equal provenance means that the stored table is still right.
     upstream
         Data version of each upstream asset, by asset name, for Dagster's lineage.
+    given
+        What else the plate is made with, found out on the way to the provenance: rows of the inventory, a listing.
     """
 
     provenance: "Provenance"
     upstream: Mapping[str, str] = field(default_factory=dict)
+    given: tuple[Any, ...] = ()
+
+
+class _Finished(NamedTuple):
+    """A plate's table, and what to show beside it; None of a table that was there before."""
+
+    stored: "StoredTable"
+    metadata: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class PlateWork:
+    """Makes the table of a plate and puts it into the store, here or on another machine: nothing of Dagster's run."""
+
+    store: "Store"
+    asset: StoredAsset
+    make: Callable[..., Made]
+    schema: "TableSchema | None"
+
+    def __call__(self, plate: str, wanted: PlateInput) -> _Finished:
+        """Make and write the table of a plate."""
+        key = self.asset.key(plate)
+        made = self.make(plate, *wanted.given)
+        if self.schema is not None:
+            self.schema.check(made.content, str(key))
+        return _Finished(made.write(self.store, key, wanted.provenance), made.metadata)
+
+    def confirm(self, finished: _Finished) -> None:
+        """See the table in this run's store: a worker that writes to another folder would fill it unseen."""
+        expected, found = finished.stored, self.store.find(finished.stored.key)
+        if found is None or found.digest != expected.digest:
+            there = "does not have it" if found is None else f"holds another one, sha256 {found.digest[:12]}"
+            raise StoreError(
+                f"a dask worker wrote {expected.key} with sha256 {expected.digest[:12]}, and the store of this run "
+                f"{there}: CPJUMP_STORE must be a folder that all workers share, or s3://"
+            )
 
 
 def map_plates(
     context: dg.AssetExecutionContext,
-    store: "Store",
+    platform: "Platform",
     asset: StoredAsset,
     *,
     source: Callable[[str], PlateInput],
-    make: Callable[[str], Made],
+    make: Callable[..., Made],
     schema: "TableSchema | None" = None,
 ) -> dg.MaterializeResult:
     """Make the table of every plate of the run, and record each as soon as it is stored.
 
     A plate whose table was already made from the same input by the same code, and is still what was recorded, is not
-    made again; an unreadable or altered table is. A plate that fails does
-    not stop the others: they are kept and recorded, and the step fails at the end with one line for each failed plate.
+    made again; an unreadable or altered table is. A plate that fails does not stop the others: they are kept and
+    recorded, and the step fails at the end with one line for each failed plate.
 
     Parameters
     ----------
     source
-        Tells what the plate's table is made from.
+        Tells what the plate's table is made from; called in a thread of this run, which knows the gallery.
     make
-        Computes the plate's table; called in a thread.
+        Computes the plate's table from the plate's name and what else ``source`` has given; called in a thread, or by a
+        worker of the platform's dask cluster, so that it holds neither connections nor anything of the run.
     schema
         What the table of each plate keeps to; one that breaks it fails its plate, and the former table stays.
 
@@ -126,33 +174,33 @@ def map_plates(
     ------
     dagster.Failure
         If a plate failed.
+    ClusterError
+        If the plates are for a cluster, and it cannot make any.
     """
-    plates = list(context.partition_keys)
+    plates, store = list(context.partition_keys), platform.store
     recorded = recorded_versions(context.instance, asset, plates)
-
-    def work(plate: str) -> tuple[PlateInput, "StoredTable", Mapping[str, Any] | None]:
-        wanted = source(plate)
-        key = asset.key(plate)
-        stored = store.find(key)
-        if stored is not None and _is_current(stored, wanted.provenance, recorded.get(plate)):
-            return wanted, stored, None
-        made = make(plate)
-        if schema is not None:
-            schema.check(made.content, str(key))
-        return wanted, made.write(store, key, wanted.provenance), made.metadata
-
-    from threadpoolctl import threadpool_limits
-
+    work = PlateWork(store, asset, make, schema)
     failures: dict[str, CpjumpError] = {}
     remade = 0
     pointers = _EventPointers(context.instance)
-    pool = ThreadPoolExecutor(PLATE_WORKERS)
-    blas = threadpool_limits(1, "blas")  # plates share the cores; threads of BLAS below them only wait for each other
-    try:
-        pending: dict[str, Future] = {plate: pool.submit(work, plate) for plate in plates}
-        for plate, future in pending.items():
+    with (
+        plate_workers(work, name=asset.name, scheduler=platform.dask_scheduler, warn=context.log.warning) as workers,
+        _threads() as pool,
+    ):
+
+        def begin(plate: str) -> tuple[Mapping[str, str], Callable[[], _Finished]]:
+            wanted = source(plate)
+            stored = store.find(asset.key(plate))
+            if stored is not None and _is_current(stored, wanted.provenance, recorded.get(plate)):
+                return wanted.upstream, partial(_Finished, stored, None)
+            return wanted.upstream, workers.begin(plate, wanted)
+
+        for plate, begun in _begin_ahead(pool, begin, plates):
             try:
-                wanted, stored, metadata = future.result()
+                upstream, finish = begun.result()
+                stored, metadata = finish()
+            except ClusterError:
+                raise
             except CpjumpError as error:
                 failures[plate] = error
                 context.log.error(f"{asset.name} of plate {plate}: {error}")
@@ -160,18 +208,41 @@ def map_plates(
             remade += metadata is not None
             # A run that somebody launched for these plates must show each; a refresh shows what it made.
             if recorded.get(plate) != stored.digest or metadata is not None or REFRESH_TAG not in context.run.tags:
-                lineage = _lineage_tags(wanted.upstream, plate, pointers)
+                lineage = _lineage_tags(upstream, plate, pointers)
                 shown = {**table_metadata(stored, schema), **(metadata or {})}
                 context.log_event(_plate_event(asset, plate, stored, lineage, shown))
-    finally:
-        # On an interrupt the plates that have not begun are given up.
-        pool.shutdown(cancel_futures=True)
-        blas.restore_original_limits()
     context.log.info(f"{asset.name}: {remade} plates made, {len(plates) - remade - len(failures)} unchanged")
     if failures:
         lines = [f"{plate}: {error}" for plate, error in failures.items()]
         raise dg.Failure(f"{len(lines)} of {len(plates)} plates failed. " + "; ".join(lines), allow_retries=False)
     return dg.MaterializeResult(metadata={PLATES_RECORDED: True})
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """Give the threads of a run; on an interrupt the plates that have not begun are given up."""
+    from threadpoolctl import threadpool_limits
+
+    pool = ThreadPoolExecutor(PLATE_WORKERS)
+    blas = threadpool_limits(1, "blas")  # plates share the cores; threads of BLAS below them only wait for each other
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        blas.restore_original_limits()
+
+
+def _begin_ahead(
+    pool: ThreadPoolExecutor, begin: Callable[[str], T], plates: Sequence[str]
+) -> Iterator[tuple[str, "Future[T]"]]:
+    """Begin plates in their order, some ahead of the one that is given."""
+    ahead: deque[tuple[str, Future[T]]] = deque()
+    for plate in plates:
+        ahead.append((plate, pool.submit(begin, plate)))
+        if len(ahead) > _PLATES_AHEAD:
+            yield ahead.popleft()
+    while ahead:
+        yield ahead.popleft()
 
 
 def _is_current(stored: "StoredTable", wanted: "Provenance", recorded: str | None) -> bool:

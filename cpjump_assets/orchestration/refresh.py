@@ -12,11 +12,14 @@ cheap, are made again each time, and come out equal where nothing changed.
 import hashlib
 import uuid
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from cpjump_assets.orchestration.failures import reason_of_step
 from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges
 from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.orchestration.tables import REFRESH_TAG
@@ -24,11 +27,16 @@ from cpjump_assets.science.errors import CpjumpError
 from cpjump_assets.science.plates import MAIN_BATCH, PlateKey
 from cpjump_assets.science.preset_names import DEFAULT_PRESET, PRESETS_FROM_CELLS
 from cpjump_assets.science.strategies import STRATEGIES
+from cpjump_assets.settings import Settings
 from cpjump_assets.storage.atomic import sweep_abandoned
 from cpjump_assets.storage.lock import exclusive
 
+if TYPE_CHECKING:
+    from cpjump_assets.storage.s3_place import S3Place
+
 REFRESHED_STORE_TAG = "cpjump/refreshed_store"
 
+_BUSY = "another refresh is at work on this store"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -202,7 +210,9 @@ class Refresh:
     instance
         Where runs and events are recorded.
     store_folder
-        The store; one refresh at a time writes there.
+        The store, or the folder in which one in S3 is worked on; one refresh at a time writes there.
+    place
+        Of a store in S3, where one refresh at a time writes from all machines; None for a store that is a folder.
     identifier
         Value of the tag that all runs of this refresh share.
     """
@@ -210,7 +220,15 @@ class Refresh:
     resolve: Callable[[str], dg.JobDefinition]
     instance: dg.DagsterInstance
     store_folder: Path
+    place: "S3Place | None" = None
     identifier: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+
+    @classmethod
+    def of(
+        cls, settings: Settings, resolve: Callable[[str], dg.JobDefinition], instance: dg.DagsterInstance
+    ) -> "Refresh":
+        """Make the refresh of the store of these settings."""
+        return cls(resolve, instance, settings.folder, Platform.from_settings(settings).store_place)
 
     def run(self, request: RefreshRequest) -> Iterator[FinishedRun]:
         """Observe the sources, then make everything that was asked for; give each run as it ends.
@@ -220,18 +238,37 @@ class Refresh:
         RefreshError
             If a required run failed, at once; if another one failed, when the plan is done.
         StoreError
-            If another refresh is at work on the store.
+            If another refresh is at work on the store; or if this one lost its lease of a store in S3, once the run at
+            work has ended.
         """
-        with exclusive(self.store_folder / "refresh.lock", busy="another refresh is at work on this store"):
+        with self._alone() as require_alone:
             self._close_abandoned_runs()
             sweep_abandoned(self.store_folder)
-            yield from self.follow([OBSERVE_REFERENCE])
-            observed = yield from self.follow([OBSERVE_GALLERY])
-            if request.from_cells:
-                observed = yield from self.follow([OBSERVE_CELLS])
-            chosen = request.choose(self._plates_observed_in(observed))
-            plan = refresh_plan(chosen, plates_per_run=request.plates_per_run, from_cells=request.from_cells)
-            yield from self.follow([*plan, *images_plan(request.image_plates, plates_per_run=request.plates_per_run)])
+            for finished in self._all_runs(request):
+                yield finished
+                require_alone()
+
+    def _all_runs(self, request: RefreshRequest) -> Iterator[FinishedRun]:
+        yield from self.follow([OBSERVE_REFERENCE])
+        observed = yield from self.follow([OBSERVE_GALLERY])
+        if request.from_cells:
+            observed = yield from self.follow([OBSERVE_CELLS])
+        chosen = request.choose(self._plates_observed_in(observed))
+        plan = refresh_plan(chosen, plates_per_run=request.plates_per_run, from_cells=request.from_cells)
+        yield from self.follow([*plan, *images_plan(request.image_plates, plates_per_run=request.plates_per_run)])
+
+    @contextmanager
+    def _alone(self) -> Iterator[Callable[[], None]]:
+        """Keep other refreshes out: by a lock on this machine, and by a lease on a store that other machines share."""
+        lock = self.store_folder / "refresh.lock"
+        with exclusive(lock, busy=_BUSY):
+            if self.place is None:
+                yield lambda: None
+                return
+            from cpjump_assets.storage.lease import holder_of, lease
+
+            with lease(self.place, "refresh.lease", holder=holder_of(lock), busy=_BUSY) as require_held:
+                yield require_held
 
     def follow(self, plan: Sequence[PlannedRun]) -> Generator[FinishedRun, None, str]:
         """Execute a plan, giving each run as it ends and at last the identifier of the last run.
@@ -257,7 +294,11 @@ class Refresh:
     def _close_abandoned_runs(self) -> None:
         """Mark as failed what a killed refresh of this store left open; the lock says that nobody works on it."""
         unfinished = dg.RunsFilter(
-            statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING],
+            statuses=[
+                dg.DagsterRunStatus.NOT_STARTED,  # killed between its record and its first event
+                dg.DagsterRunStatus.STARTING,
+                dg.DagsterRunStatus.STARTED,
+            ],
             tags={REFRESHED_STORE_TAG: self._store_digest},
         )
         for run in self.instance.get_runs(filters=unfinished):
@@ -266,7 +307,8 @@ class Refresh:
     @property
     def _store_digest(self) -> str:
         # Runs of several stores may share an instance; a tag should not show where they lie.
-        return hashlib.sha256(str(self.store_folder.resolve()).encode()).hexdigest()[:16]
+        name = str(self.place or self.store_folder.resolve())
+        return hashlib.sha256(name.encode()).hexdigest()[:16]
 
     def _plates_observed_in(self, run_id: str) -> list[str]:
         records = self.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION).records
@@ -289,7 +331,7 @@ class Refresh:
         )
         if any(_was_interrupted(event) for event in result.get_step_failure_events()):
             raise KeyboardInterrupt
-        errors = [_reason(event) for event in result.get_step_failure_events()] + _broken_checks(result)
+        errors = [reason_of_step(event) for event in result.get_step_failure_events()] + _broken_checks(result)
         return FinishedRun(planned, result.run_id, result.success, () if result.success else tuple(errors))
 
 
@@ -308,20 +350,6 @@ def _broken_checks(result: dg.ExecuteInProcessResult) -> list[str]:
     ]
 
 
-def _reason(event: dg.DagsterEvent) -> str:
-    """Give the error that the asset raised, without Dagster's wrapping around it and without what caused it."""
-    data = event.step_failure_data
-    if data.user_failure_data is not None and data.user_failure_data.description:
-        return data.user_failure_data.description
-    error = data.error
-    while error is not None and error.cause is not None and (error.cls_name or "").startswith("Dagster"):
-        error = error.cause
-    if error is None:
-        return f"{event.step_key} failed"
-    # Dagster puts the class in front of the message; the message alone was written for a person.
-    return error.message.partition(f"{error.cls_name}: ")[2].strip() or f"{event.step_key}: {error.message.strip()}"
-
-
 def refresh_job(resolve: Callable[[str], dg.JobDefinition], request: RefreshRequest) -> dg.JobDefinition:
     """Make the job that runs a whole refresh, for the web UI and the schedule.
 
@@ -336,7 +364,7 @@ def refresh_job(resolve: Callable[[str], dg.JobDefinition], request: RefreshRequ
     @dg.op(description="Runs the jobs of a refresh in their order, each as a run of its own.")
     def run_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
         folder = Path(platform.store_folder)
-        refresh = Refresh(resolve, context.instance, folder, identifier=context.run_id[:8])
+        refresh = Refresh(resolve, context.instance, folder, platform.store_place, identifier=context.run_id[:8])
         for finished in refresh.run(request):
             context.log.info(
                 f"{finished.planned.title}: {'done' if finished.success else 'failed'}, run {finished.run_id}"

@@ -35,6 +35,11 @@ class StoredAsset(NamedTuple):
 
         return TableKey(self.group, self.name, partition)
 
+    def stored(self, store: "Store", partitions: Iterable[str]) -> list[str]:
+        """Choose the partitions whose tables are in the store, by one look at their folder."""
+        names = set(store.file_names(f"{self.group}/{self.name}"))
+        return [partition for partition in partitions if f"{self.key(partition)}.parquet" in names]
+
 
 # A code version rises when the code would make another table from the same inputs.
 EXPERIMENT_METADATA = StoredAsset("metadata", "experiment_metadata", "1")

@@ -6,7 +6,7 @@ Names and sentences come from elsewhere, and are printed as they are, never read
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rich import box
 from rich.console import Console
@@ -20,6 +20,8 @@ from cpjump_assets.alerts.trial import Tried
 
 _NAMED = 20
 """Incidents that are shown, the newest; the rest is counted."""
+_LATE = timedelta(minutes=5)
+"""The sensor looks every 30 seconds; after this long nobody does."""
 
 
 def tried_line(tried: Tried) -> None:
@@ -45,6 +47,15 @@ def status_tables(state: AlertState, channels: Sequence[str]) -> None:
         _print_incident(console, incident)
     if len(incidents) > _NAMED:
         console.print(f"and {len(incidents) - _NAMED} more: --json shows all")
+
+
+def last_look_line(looked_at: datetime | None, now: datetime) -> None:
+    """Print when the daemon looked last: what is wrong since then is not known."""
+    when = "nobody has looked yet" if looked_at is None else f"last look at {_minute(looked_at)} UTC"
+    if looked_at is None or now - looked_at > _LATE:
+        Console(highlight=False).print(Text(f"{when}; is the daemon running?", style="red"), soft_wrap=True)
+    else:
+        Console(highlight=False).print(Text(when))
 
 
 def _table_of_channels(state: AlertState, channels: Sequence[str]) -> Table:

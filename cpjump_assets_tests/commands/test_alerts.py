@@ -12,7 +12,11 @@ from cpjump_assets.alerts.channels import open_channels
 from cpjump_assets.alerts.delivery import deliver, utc_now
 from cpjump_assets.alerts.state import AlertState
 from cpjump_assets.cli import main
+from cpjump_assets.orchestration.alerting.checks import SeenChecks
+from cpjump_assets.orchestration.alerting.collecting import Seen
 from cpjump_assets.orchestration.alerting.keeping import InstanceKeeper
+from cpjump_assets.orchestration.alerting.runs import SeenRuns
+from cpjump_assets.orchestration.alerting.ticks import SeenTicks
 from cpjump_assets.settings import Settings
 from cpjump_assets.web import open_instance
 from cpjump_assets_tests.alerts.samples import CHECK, event, plate_check
@@ -71,6 +75,17 @@ def test_status_of_a_platform_without_alerts(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "nothing is known to be wrong" in result.stdout
     assert result.stdout.count("unused") == 2
+    assert "nobody has looked yet; is the daemon running?" in result.stdout
+
+
+@pytest.mark.parametrize(("minutes", "asked"), [(0, False), (10, True)])
+def test_status_says_when_the_daemon_looked(tmp_path: Path, minutes: int, asked: bool) -> None:
+    looked_at = utc_now() - timedelta(minutes=minutes)
+    seen = Seen(SeenChecks(), SeenRuns(), SeenTicks(looked_at.timestamp()))
+    keep(Settings(store=tmp_path), AlertState(cursor=seen.to_text()))
+    result = run(tmp_path, "status")
+    assert f"last look at {looked_at:%Y-%m-%d %H:%M} UTC" in result.stdout
+    assert ("is the daemon running?" in result.stdout) is asked
 
 
 @pytest.fixture

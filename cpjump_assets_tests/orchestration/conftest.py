@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from cpjump_assets.orchestration import tables
+from cpjump_assets.science.strategies import REPRESENTATION
 from cpjump_assets.simulate.image_sets import LAB_PATHS_PLATE, OLD_ADDRESSES_PLATE
+from cpjump_assets_tests.orchestration import leaks
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, Lab, copy_of, served_lab, simulated_lab
+from cpjump_assets_tests.processes import running_ui
 
 IMAGED = LAB_KEYS[:2]
 """The plate that has images of a whole selection, and one that has none."""
@@ -65,3 +69,21 @@ def lab(refreshed_lab: Lab, tmp_path: Path) -> Iterator[Lab]:
     """Give a copy of the refreshed lab that the test may break."""
     with copy_of(refreshed_lab, tmp_path / "lab") as copied:
         yield copied
+
+
+@pytest.fixture(scope="session")
+def watched_lab(refreshed_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Give a copy of the lab in whose representation manifest a leak was planted, and found by the checks."""
+    with copy_of(refreshed_lab, tmp_path_factory.mktemp("watched") / "lab") as lab:
+        key = tables.SPLIT_MANIFEST.key(REPRESENTATION)
+        leaking = leaks.one_replicate(lab.store.read(key), lab.store.read(tables.PERTURBATIONS.key()))
+        leaking.to_parquet(lab.store.path(key))
+        assert not lab.check_manifest(REPRESENTATION).success
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def ui_address(watched_lab: Lab) -> Iterator[str]:
+    """Give the address of a running ``cpjump ui`` that shows the watched lab."""
+    with running_ui(watched_lab.settings) as address:
+        yield address

@@ -1,7 +1,8 @@
 """A small platform to experiment on: a simulated gallery served over S3, a store, and a real SQLite instance."""
 
+import gzip
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import dagster as dg
 from cpjump_assets.build import build_defs
 from cpjump_assets.orchestration.partitions import contiguous_ranges
 from cpjump_assets.orchestration.refresh import FinishedRun, PlannedRun, Refresh, RefreshError, RefreshRequest
+from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.orchestration.tables import StoredAsset
 from cpjump_assets.science.plates import MAIN_PLATES, PlateKey
 from cpjump_assets.settings import Settings
@@ -36,6 +38,10 @@ class Lab:
     folder: Path
     server: S3Server
     exclude: tuple[str, ...] = ()
+    dask_scheduler: str | None = None
+    postgres_url: str | None = None
+    store_url: str | None = None
+    store_endpoint: str | None = None
 
     @property
     def gallery(self) -> SimulatedGallery:
@@ -47,31 +53,45 @@ class Lab:
             gallery=self.gallery.gallery_url,
             s3_endpoint=self.server.endpoint,
             reference=str(self.gallery.reference_root),
-            store=self.folder / "store",
+            store=self.store_url or self.folder / "store",
+            store_endpoint=self.store_endpoint,
+            work=self.folder / "store",
             exclude=self.exclude,
+            dask_scheduler=self.dask_scheduler,
+            postgres_url=self.postgres_url,
         )
 
     @property
     def store(self) -> Store:
-        return Store(self.folder / "store")
+        return Platform.from_settings(self.settings).store
 
     def profile_path(self, plate: PlateKey) -> Path:
         """Give the file that the server serves as the plate's aggregated profile."""
         prefix = "cpg0000-jump-pilot/source_4/workspace/profiles"
         return self.gallery.object_path(f"{prefix}/{plate.batch}/{plate.barcode}/{plate.barcode}.csv.gz")
 
+    def drop_last_well(self, plate: PlateKey) -> None:
+        """Change a plate in the gallery: its aggregated profile loses the last well."""
+        path = self.profile_path(plate)
+        lines = gzip.decompress(path.read_bytes()).decode().splitlines(keepends=True)
+        path.write_bytes(gzip.compress("".join(lines[:-1]).encode(), mtime=0))
+
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
         with open_instance(self.settings) as instance:
             yield instance
 
-    def refresh(self, request: RefreshRequest | None = None) -> tuple[list[FinishedRun], RefreshError | None]:
-        """Run a whole refresh; give the runs, and the error that ended it."""
+    def refresh(
+        self, request: RefreshRequest | None = None, *, after_run: Callable[[FinishedRun], None] = lambda _: None
+    ) -> tuple[list[FinishedRun], RefreshError | None]:
+        """Run a whole refresh; give the runs, and the error that ended it. Each run is shown as it ends."""
         finished: list[FinishedRun] = []
         with self.instance() as instance:
-            refresh = Refresh(build_defs(self.settings).resolve_job_def, instance, self.settings.folder)
+            refresh = Refresh.of(self.settings, build_defs(self.settings).resolve_job_def, instance)
             try:
-                finished.extend(refresh.run(request or RefreshRequest()))
+                for run in refresh.run(request or RefreshRequest()):
+                    finished.append(run)
+                    after_run(run)
             except RefreshError as error:
                 return finished, error
         return finished, None
@@ -82,7 +102,7 @@ class Lab:
         """Run one job, or some of its assets with their checks; whether it succeeded is in the result."""
         (span,) = contiguous_ranges(plates) if plates else (None,)
         with self.instance() as instance:
-            refresh = Refresh(build_defs(self.settings).resolve_job_def, instance, self.settings.folder)
+            refresh = Refresh.of(self.settings, build_defs(self.settings).resolve_job_def, instance)
             return refresh.execute(PlannedRun(job, job, partition=partition, plate_range=span, assets=tuple(assets)))
 
     def check_manifest(self, strategy: str) -> FinishedRun:
@@ -95,7 +115,7 @@ class Lab:
         job = dg.Definitions(jobs=[dg.define_asset_job("checks_alone", selection=checks)])
         definitions = dg.Definitions.merge(build_defs(self.settings), job)
         with self.instance() as instance:
-            refresh = Refresh(definitions.resolve_job_def, instance, self.settings.folder)
+            refresh = Refresh.of(self.settings, definitions.resolve_job_def, instance)
             return refresh.execute(PlannedRun("checks_alone", "checks", partition=partition))
 
     def materializations(self, asset: StoredAsset) -> list[dg.EventLogRecord]:

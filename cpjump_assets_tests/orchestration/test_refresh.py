@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -11,7 +12,7 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from cpjump_assets.build import build_defs
-from cpjump_assets.orchestration import tables
+from cpjump_assets.orchestration import automation, tables
 from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges
 from cpjump_assets.orchestration.refresh import PlannedRun, RefreshRequest, refresh_plan
 from cpjump_assets.science import presets
@@ -19,6 +20,7 @@ from cpjump_assets.science.preset_names import DEFAULT_PRESET
 from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.simulate.s3.faults import ChangedObject, FaultPlan, FaultRule, FlippedBit
 from cpjump_assets.simulate.writer import GALLERY
+from cpjump_assets_tests.orchestration.asked import Watcher
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, LAB_PLATES, Lab, simulated_lab
 
 PLATE_ASSETS = (
@@ -149,14 +151,18 @@ def test_a_second_refresh_pulls_nothing_and_records_no_plate_again(lab: Lab) -> 
     assert {asset: len(lab.materializations(asset)) for asset in PLATE_ASSETS} == events
 
 
-def test_one_changed_plate_is_made_again_and_no_other(lab: Lab) -> None:
+def test_one_changed_plate_is_made_again_and_no_other_and_automation_leaves_it_to_the_refresh(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     changed = LAB_PLATES[2]
-    path = lab.profile_path(changed)
-    lines = gzip.decompress(path.read_bytes()).decode().splitlines(keepends=True)
-    path.write_bytes(gzip.compress("".join(lines[:-1]).encode(), mtime=0))
+    lab.drop_last_well(changed)
     before = lab.digests()
-    _, error = lab.refresh()
+    watcher = Watcher(lab)
+    assert watcher.asked() == {}
+    _, error = lab.refresh(after_run=watcher.expect_silence_after("profiles", "batch", "strategy"))
     assert error is None
+    monkeypatch.setattr(automation, "_BETWEEN_RUNS", timedelta(0))
+    assert watcher.asked() == watcher.asked() == {}
     after = lab.digests()
     places = {f"{asset.key(key)}.parquet": (asset, key) for asset in OF_THE_PLATE_ALONE for key in LAB_KEYS}
     remade = {place for path, place in places.items() if before[path] != after[path]}

@@ -1,93 +1,113 @@
-"""The web UI in a real browser: lineage, checks and figures are there to look at, behind the guard."""
+"""The web UI in a real browser: lineage, checks and figures are there to see, and a strategy is made by clicking."""
 
-import json
 import re
-import shutil
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import dagster as dg
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Page
 
-from cpjump_assets_tests.orchestration.lab import Lab, copy_of
-from cpjump_assets_tests.processes import running_ui
+from cpjump_assets.build import build_defs
+from cpjump_assets.science.strategies import GENE_COMPOUND, REPRESENTATION
+from cpjump_assets_tests.orchestration.browser import VIEWPORT, needs_chromium, quiet_page, running_browser
+from cpjump_assets_tests.orchestration.graphql import graphql
+from cpjump_assets_tests.orchestration.lab import Lab
+from cpjump_assets_tests.processes import wait_until
 
-CHROMIUM = shutil.which("chromium")
-_QUIET_CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-_START_SECONDS = 120
-_PAGE_MILLISECONDS = 60_000
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = needs_chromium
+Keep = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="module")
-def address(refreshed_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the address of a running ``cpjump ui`` that shows a copy of the lab."""
-    with copy_of(refreshed_lab, tmp_path_factory.mktemp("ui") / "lab") as lab, running_ui(lab.settings) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def page(address: str) -> Iterator[Page]:
+def page() -> Iterator[Page]:
     """Give a browser page; an error on its console fails the module."""
-    errors: list[str] = []
-
-    def listen(message: ConsoleMessage) -> None:
-        if message.type == "error":
-            errors.append(message.text)
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET_CHROMIUM)
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.set_default_timeout(_PAGE_MILLISECONDS)
-        page.on("console", listen)
+    with running_browser() as browser, quiet_page(browser.new_context(viewport=VIEWPORT)) as page:
         yield page
-        browser.close()
-    assert errors == []
 
 
-def test_the_asset_graph_shows_all_groups(page: Page, address: str) -> None:
-    page.goto(f"{address}/asset-groups", wait_until="domcontentloaded")
-    for group in ("sources", "metadata", "profiles", "splits", "benchmark"):
-        page.get_by_text(group, exact=True).first.wait_for()
-        assert page.get_by_text(group, exact=True).first.is_visible()
+def _open(page: Page, address: str) -> None:
+    page.goto(address, wait_until="domcontentloaded")
 
 
-def test_a_split_manifest_is_shown_with_its_checks(page: Page, address: str) -> None:
-    page.goto(f"{address}/assets/split_manifest?view=checks", wait_until="domcontentloaded")
-    page.get_by_text(re.compile(r"Checks \(\d+\)")).wait_for()
-    page.get_by_text("promise_target", exact=True).first.click()
-    about = page.get_by_text("This is a blocking asset check")
-    about.wait_for()
-    assert about.is_visible()
+def test_the_asset_graph_shows_all_groups(page: Page, ui_address: str, watched_lab: Lab, screenshot: Keep) -> None:
+    assets = build_defs(watched_lab.settings).resolve_all_asset_specs()
+    groups = {spec.group_name for spec in assets}
+    assert {"sources", "metadata", "splits", "profiles", "images", "benchmark"} <= groups
+    _open(page, f"{ui_address}/asset-groups")
+    for group in groups:
+        # Once in the list at the side, and once as a box of the graph.
+        shown = page.get_by_text(group, exact=True).locator("visible=true")
+        shown.nth(1).wait_for()
+    screenshot(page, "ui_groups")
 
 
-def test_the_figure_of_the_scores_is_drawn(page: Page, address: str) -> None:
-    page.goto(f"{address}/assets/overall_scores?view=overview", wait_until="domcontentloaded")
+def test_the_failed_check_of_a_leak_is_red_and_names_its_wells(page: Page, ui_address: str, screenshot: Keep) -> None:
+    _open(page, f"{ui_address}/assets/split_manifest?view=checks&checkDetail=promise_broad_sample_in_slice")
+    page.get_by_text("This is a blocking asset check").wait_for()
+    verdict = page.get_by_text("Failed", exact=True).locator("visible=true").last
+    red, green, _ = (int(part) for part in re.findall(r"\d+", verdict.evaluate("e => getComputedStyle(e).color"))[:3])
+    assert red > 2 * green
+    assert page.get_by_text(REPRESENTATION, exact=True).first.is_visible()
+    page.get_by_text("promise_broad_sample_in_slice", exact=True).first.scroll_into_view_if_needed()
+    screenshot(page, "ui_leak")
+    page.locator("tr", has_text="wells").get_by_text("[Show Markdown]").click()
+    table = page.get_by_role("dialog")
+    rows = table.locator("tbody tr").all_inner_texts()
+    subsets = {row.split()[2] for row in rows}
+    assert all(re.match(r"BR00\d{6}\s+[A-P]\d\d\s+(train|validate|test)\s+BRD-", row) for row in rows), rows
+    assert len(rows) >= 2
+    assert len(subsets) >= 2
+    screenshot(page, "ui_leaking_wells")
+    page.keyboard.press("Escape")
+
+
+def test_the_figure_of_the_scores_is_drawn(page: Page, ui_address: str, screenshot: Keep) -> None:
+    _open(page, f"{ui_address}/assets/overall_scores?view=overview")
     page.get_by_text("[Show Markdown]").last.click()
     figure = page.locator("img[alt='fraction retrieved of each condition']")
     figure.wait_for()
-    assert figure.evaluate("image => image.naturalWidth") > 200
+    assert figure.evaluate("image => image.decode().then(() => image.naturalWidth)") > 200
+    screenshot(page, "ui_scores")
 
 
-def test_the_figures_of_the_papers_are_shown_together(page: Page, address: str) -> None:
-    page.goto(f"{address}/assets/benchmark_figures?view=overview", wait_until="domcontentloaded")
+def test_the_figures_of_the_papers_are_shown_together(page: Page, ui_address: str) -> None:
+    _open(page, f"{ui_address}/assets/benchmark_figures?view=overview")
     row = page.locator("tr", has_text="figures").filter(has=page.get_by_text("[Show Markdown]"))
     row.last.get_by_text("[Show Markdown]").click()
     for name in ("figure_4a", "figure_5b", "percent_matching"):
         figure = page.locator(f"img[alt^='{name}: ']")
         figure.wait_for()
-        assert figure.evaluate("image => image.naturalWidth") > 200
+        assert figure.evaluate("image => image.decode().then(() => image.naturalWidth)") > 200
+
+
+def test_a_strategy_is_made_by_clicking(page: Page, ui_address: str, watched_lab: Lab, screenshot: Keep) -> None:
+    frames: list[str | bytes] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(frame)))
+    before = _latest_manifest(watched_lab)
+    _open(page, f"{ui_address}/assets/split_manifest")
+    page.get_by_role("button", name="Materialize").first.click()
+    page.get_by_text("Select a partition or create one").click()
+    page.get_by_text(GENE_COMPOUND, exact=True).locator("visible=true").first.click()
+    page.keyboard.press("Escape")
+    screenshot(page, "ui_materialize")
+    page.get_by_role("button", name="Launch 1 run").click()
+
+    page.get_by_role("button", name="Launch 1 run").wait_for(state="hidden")
+    _open(page, f"{ui_address}/runs")
+    page.locator("a[href^='/runs/']", has_text=re.compile(r"^[0-9a-f]{8}$")).first.click()
+    page.get_by_text("RUN_SUCCESS").or_(page.get_by_text("RUN_FAILURE")).first.wait_for()
+    screenshot(page, "ui_run")
+    made = _latest_manifest(watched_lab)
+    assert (made.run_id != before.run_id, made.partition_key) == (True, GENE_COMPOUND)
+    with watched_lab.instance() as instance:
+        assert instance.get_run_by_id(made.run_id).status is dg.DagsterRunStatus.SUCCESS
+    # The page was told by the websocket.
+    assert any("pipelineRunLogs" in str(frame) and "ASSET_MATERIALIZATION" in str(frame) for frame in frames)
+
+
+def _latest_manifest(lab: Lab) -> dg.EventLogRecord:
+    with lab.instance() as instance:
+        return instance.fetch_materializations(dg.AssetKey("split_manifest"), limit=1).records[0]
 
 
 _LAUNCH = """
@@ -104,25 +124,12 @@ mutation Launch($job: String!) {
 _STATUS = "query Status($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 
 
-def _graphql(address: str, query: str, **variables: str) -> dict:
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    request = urllib.request.Request(f"{address}/graphql", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)["data"]
-
-
-def test_a_run_that_the_ui_launches_passes_the_queue_and_succeeds(address: str) -> None:
-    launched = _graphql(address, _LAUNCH, job="comparison")["launchRun"]
+def test_a_run_that_a_program_launches_passes_the_queue_and_succeeds(ui_address: str) -> None:
+    launched = graphql(ui_address, _LAUNCH, job="comparison")["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
-    deadline = time.monotonic() + _START_SECONDS
-    status = "QUEUED"
-    while status not in ("SUCCESS", "FAILURE", "CANCELED") and time.monotonic() < deadline:
-        time.sleep(1)
-        status = _graphql(address, _STATUS, id=launched["run"]["runId"])["runOrError"]["status"]
-    assert status == "SUCCESS"
 
+    def status() -> str:
+        return graphql(ui_address, _STATUS, id=launched["run"]["runId"])["runOrError"]["status"]
 
-def test_a_mutation_from_elsewhere_is_refused(address: str) -> None:
-    mutation = "query=mutation%7BsetConcurrencyLimit(concurrencyKey:%22x%22,limit:1)%7D"
-    with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(f"{address}/graphql?{mutation}", timeout=10)
+    wait_until(lambda: status() in ("SUCCESS", "FAILURE", "CANCELED"), "the run ends")
+    assert status() == "SUCCESS"

@@ -17,6 +17,7 @@ from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.assets.metadata import perturbations
 from cpjump_assets.orchestration.assets.profiles import plate_selected_profiles, selected_profiles, stored_plates
 from cpjump_assets.orchestration.assets.splits import sound_manifest, split_manifest
+from cpjump_assets.orchestration.automation import INPUT_CHANGED, INPUT_CHANGED_AND_BATCH_MADE
 from cpjump_assets.orchestration.display import markdown_table, narrow, picture
 from cpjump_assets.orchestration.partitions import main_batch, strategies
 from cpjump_assets.orchestration.recording import Made, keep_table
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
     from cpjump_assets.science.schemas import TableSchema
     from cpjump_assets.storage.store import Provenance, Store, StoredTable, TableKey
 
-COMMON: dict[str, Any] = {"group_name": "benchmark", "owners": ["team:cpjump"], "kinds": {"numpy", "parquet"}}
+COMMON: dict[str, Any] = {
+    "group_name": "benchmark",
+    "owners": ["team:cpjump"],
+    "kinds": {"numpy", "parquet"},
+    "automation_condition": INPUT_CHANGED,
+}
 
 _OF_SUBSET = "\n\nA subset with fewer than 5 classes, samples or pairs to score says so instead of giving a number."
 
@@ -205,7 +211,7 @@ def overall_percent_scores(context: dg.AssetExecutionContext, platform: Platform
 
 
 @dg.asset(
-    **COMMON,
+    **{**COMMON, "automation_condition": INPUT_CHANGED_AND_BATCH_MADE},
     partitions_def=strategies,
     deps=[_PLATE_SELECTED, split_manifest],
     description="A row is a score of 2021, of one condition or pair of conditions, and subset." + _OF_SUBSET,

@@ -18,6 +18,7 @@ from cpjump_assets.orchestration.assets.profiles import (
     stored_plates,
 )
 from cpjump_assets.orchestration.assets.splits import sound_manifest, split_manifest
+from cpjump_assets.orchestration.automation import INPUT_CHANGED, INPUT_CHANGED_AND_BATCH_MADE
 from cpjump_assets.orchestration.display import counts, markdown_table
 from cpjump_assets.orchestration.partitions import main_batch, strategies
 from cpjump_assets.orchestration.recording import Made, keep_table
@@ -32,7 +33,12 @@ _COMMON: dict[str, Any] = {"group_name": "profiles", "owners": ["team:cpjump"], 
 _NORMALIZED = dg.AssetDep(normalized_profiles, partition_mapping=main_batch)
 
 
-@dg.asset(**_COMMON, deps=[selected_profiles], code_version=tables.SPHERIZED_PROFILES.code_version)
+@dg.asset(
+    **_COMMON,
+    deps=[selected_profiles],
+    automation_condition=INPUT_CHANGED,
+    code_version=tables.SPHERIZED_PROFILES.code_version,
+)
 def spherized_profiles(platform: Platform) -> dg.MaterializeResult:
     """A row is a well of the main batch, its selected features whitened by the negative controls of the batch.
 
@@ -68,6 +74,7 @@ def _spec(asset: tables.StoredAsset, description: str, *deps: Any) -> dg.AssetSp
         deps=deps,
         code_version=asset.code_version,
         skippable=True,
+        automation_condition=INPUT_CHANGED_AND_BATCH_MADE,
         **_COMMON,
     )
 
@@ -205,6 +212,7 @@ def _keep_selected(platform: Platform, strategy: str, inputs: _Inputs) -> dg.Mat
         dg.AssetKey(tables.TRAIN_FIT_WELLS.name),
         dg.AssetKey(tables.TRAIN_SELECTED_PROFILES.name),
     ],
+    automation_condition=INPUT_CHANGED_AND_BATCH_MADE,
     code_version=tables.TRAIN_SPHERIZED_PROFILES.code_version,
 )
 def train_spherized_profiles(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:

@@ -27,10 +27,9 @@ from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.science.errors import CpjumpError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
+    from cpjump_assets.gallery.copies import PulledFiles
     from cpjump_assets.gallery.listing import GalleryObject
     from cpjump_assets.gallery.transfer.inventory import InventoryRow
     from cpjump_assets.science.image_selection import ImageSelection
@@ -92,22 +91,22 @@ def images(context: dg.AssetExecutionContext, platform: Platform) -> dg.Material
             chosen[plate] = choose(plate)
     wanted = [item for one in chosen.values() for item in one.objects.values()]
     pulled = pull_ahead(context, platform, gallery, wanted)
-    held: dict[str, dict[str, InventoryRow]] = {}
+    shown, files = pull_metadata(pulled), platform.pulled_files
 
     def source(plate: str) -> PlateInput:
-        one = chosen[plate] = chosen.get(plate) or choose(plate)
-        held[plate] = gallery.hold_all(one.objects.values(), store.gallery_folder)
+        one = chosen.get(plate) or choose(plate)
+        held = gallery.hold_all(one.objects.values(), store.gallery_folder)
         tables_used = plate_input(tables.IMAGES, one.inputs)
         # What the gallery holds may have changed since it was indexed.
-        inputs = {**tables_used.provenance.inputs, "gallery_images": _version_of(held[plate])}
-        return replace(tables_used, provenance=replace(tables_used.provenance, inputs=inputs))
+        inputs = {**tables_used.provenance.inputs, "gallery_images": _version_of(held)}
+        provenance = replace(tables_used.provenance, inputs=inputs)
+        return replace(tables_used, provenance=provenance, given=(one, held))
 
-    def make(plate: str) -> Made:
-        one, rows = chosen[plate], held[plate]
-        table = image_table(one.files, _open_files(rows, store.gallery_folder))
-        return Made(table, _of_selection(one.selection, table) | _of_files(rows) | pull_metadata(pulled))
+    def make(plate: str, one: _Chosen, rows: "Mapping[str, InventoryRow]") -> Made:
+        table = image_table(one.files, _open_files(rows, files))
+        return Made(table, _of_selection(one.selection, table) | _of_files(rows) | shown)
 
-    return map_plates(context, store, tables.IMAGES, source=source, make=make, schema=IMAGES)
+    return map_plates(context, platform, tables.IMAGES, source=source, make=make, schema=IMAGES)
 
 
 def _version_of(rows: Mapping[str, "InventoryRow"]) -> str:
@@ -116,14 +115,14 @@ def _version_of(rows: Mapping[str, "InventoryRow"]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _open_files(rows: Mapping[str, "InventoryRow"], folder: "Path") -> dict[str, "PulledFile"]:
+def _open_files(rows: Mapping[str, "InventoryRow"], files: "PulledFiles") -> dict[str, "PulledFile"]:
     """Open the held images of a plate."""
     from cpjump_assets.gallery.layout import safe_relative_path
     from cpjump_assets.imaging.tiff import open_images
     from cpjump_assets.science.image_table import PulledFile
 
     paths = {key: safe_relative_path(key).as_posix() for key in sorted(rows)}
-    opened = open_images(folder / path for path in paths.values())
+    opened = open_images(files.path(rows[key]) for key in paths)
     return {
         key: PulledFile(path, rows[key].size, image.sha256, image.shape, image.problem)
         for (key, path), image in zip(paths.items(), opened, strict=True)
@@ -179,7 +178,7 @@ def image_quality(context: dg.AssetExecutionContext, platform: Platform) -> dg.M
     from cpjump_assets.science.image_quality import IMAGE_QUALITY
     from cpjump_assets.science.plates import PLATE_COLUMNS, PlateKey
 
-    store = platform.store
+    store, files = platform.store, platform.pulled_files
     layout_version = store.describe(tables.WELLS.key())
     layout = store.read(tables.WELLS.key()).drop_duplicates(PLATE_COLUMNS).set_index(PLATE_COLUMNS, drop=False)
 
@@ -188,10 +187,12 @@ def image_quality(context: dg.AssetExecutionContext, platform: Platform) -> dg.M
         return plate_input(tables.IMAGE_QUALITY, inputs)
 
     def make(plate: str) -> Made:
-        table = measure_images(store.read(tables.IMAGES.key(plate)), store.gallery_folder)
+        images = store.read(tables.IMAGES.key(plate))
+        files.bring(images["path"].dropna())
+        table = measure_images(images, files.folder)
         return Made(table, _of_quality(table) | {"maps": _maps(table, layout.loc[PlateKey.parse(plate)])})
 
-    return map_plates(context, store, tables.IMAGE_QUALITY, source=source, make=make, schema=IMAGE_QUALITY)
+    return map_plates(context, platform, tables.IMAGE_QUALITY, source=source, make=make, schema=IMAGE_QUALITY)
 
 
 def _of_quality(table: "pd.DataFrame") -> dict[str, Any]:

@@ -7,7 +7,6 @@ A plate has 27,648 images, whose listing takes 28 requests, so nothing here is p
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
@@ -16,16 +15,18 @@ from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.assets.sources import GROUP, version_observation
 from cpjump_assets.orchestration.display import counts, markdown_table
 from cpjump_assets.orchestration.partitions import PLATE_KEYS, plates
-from cpjump_assets.orchestration.recording import PLATE_WORKERS, Made, PlateInput, map_plates
+from cpjump_assets.orchestration.recording import Made, PlateInput, map_plates
 from cpjump_assets.orchestration.resources import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cpjump_assets.gallery.copies import PulledFiles
     from cpjump_assets.gallery.gallery import Gallery
     from cpjump_assets.gallery.images.index import PlateImageIndex
     from cpjump_assets.gallery.images.load_data import ImageSets
     from cpjump_assets.gallery.images.measurements import PlateImages
+    from cpjump_assets.gallery.layout import GalleryRoot
     from cpjump_assets.gallery.transfer.inventory import InventoryRow
     from cpjump_assets.science.plates import PlateKey
 
@@ -107,30 +108,27 @@ def image_index(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
     from cpjump_assets.science.plates import PlateKey
     from cpjump_assets.storage.store import Provenance
 
-    store, gallery = platform.store, platform.gallery
+    gallery, files = platform.gallery, platform.pulled_files
+    root = gallery.root
     folders = _measurements(gallery, map(PlateKey.parse, context.partition_keys))
     origin = gallery.origin()
 
-    # A listing has 10 MB: it is kept until its plate is made, and not for those that need not be made.
-    @lru_cache(maxsize=2 * PLATE_WORKERS)
-    def find(plate: str) -> _Found:
-        return _find(platform, gallery, PlateKey.parse(plate), folders)
-
     def source(plate: str) -> PlateInput:
-        found = find(plate)
+        found = _find(platform, gallery, PlateKey.parse(plate), folders)
         listing, sets = found.images.version, found.image_sets
         inputs = {"gallery_images": listing, "load_data": "none" if sets is None else sets.version}
         return PlateInput(
-            Provenance(tables.IMAGE_INDEX.code_version, inputs, origin), upstream={"gallery_images": listing}
+            Provenance(tables.IMAGE_INDEX.code_version, inputs, origin),
+            upstream={"gallery_images": listing},
+            given=(found,),
         )
 
-    def make(plate: str) -> Made:
-        found = find(plate)
-        sets = _read_image_sets(platform, gallery, found)
-        index = plate_image_index(gallery.root, found.images, sets)
+    def make(plate: str, found: _Found) -> Made:
+        sets = _read_image_sets(files, root, found)
+        index = plate_image_index(root, found.images, sets)
         return Made(index.table, _of_index(index) | _of_image_sets(found.image_sets, sets))
 
-    return map_plates(context, store, tables.IMAGE_INDEX, source=source, make=make, schema=IMAGE_INDEX)
+    return map_plates(context, platform, tables.IMAGE_INDEX, source=source, make=make, schema=IMAGE_INDEX)
 
 
 def _find(
@@ -145,15 +143,13 @@ def _find(
     return _Found(images, None if item is None else gallery.hold(item, platform.store.gallery_folder))
 
 
-def _read_image_sets(platform: Platform, gallery: "Gallery", found: _Found) -> "ImageSets | None":
+def _read_image_sets(files: "PulledFiles", root: "GalleryRoot", found: _Found) -> "ImageSets | None":
     from cpjump_assets.gallery.images.load_data import read_load_data
-    from cpjump_assets.gallery.layout import safe_relative_path
 
     if found.image_sets is None:
         return None
-    key = found.image_sets.key
-    content = (platform.store.gallery_folder / safe_relative_path(key)).read_bytes()
-    return read_load_data(content, found.images.plate, gallery.root, source=key)
+    content = files.path(found.image_sets).read_bytes()
+    return read_load_data(content, found.images.plate, root, source=found.image_sets.key)
 
 
 def _of_index(index: "PlateImageIndex") -> dict[str, Any]:

@@ -9,11 +9,17 @@ import dagster as dg
 
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.assets.sources import reference_tables
+from cpjump_assets.orchestration.automation import INPUT_CHANGED
 from cpjump_assets.orchestration.display import markdown_table
 from cpjump_assets.orchestration.recording import Made, keep_table
 from cpjump_assets.orchestration.resources import Platform
 
-_COMMON: dict[str, Any] = {"group_name": "metadata", "owners": ["team:cpjump"], "kinds": {"pandas", "parquet"}}
+_COMMON: dict[str, Any] = {
+    "group_name": "metadata",
+    "owners": ["team:cpjump"],
+    "kinds": {"pandas", "parquet"},
+    "automation_condition": INPUT_CHANGED,
+}
 
 
 @dg.asset(**_COMMON, deps=[reference_tables], code_version=tables.EXPERIMENT_METADATA.code_version)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cpjump_assets.figures.montage import MontageRow
+    from cpjump_assets.gallery.copies import PulledFiles
     from cpjump_assets.science.image_montages import MontagePlan, MontageSite
     from cpjump_assets.storage.store import Store
 
@@ -44,13 +45,13 @@ def montages(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materi
     """
     from cpjump_assets.science.image_montages import MONTAGES
 
-    store = platform.store
+    store, files = platform.store, platform.pulled_files
     # Described before it is read: if it is replaced in between, the plates count as outdated and are made again.
     layout_version = store.describe(tables.WELLS.key())
     layout = store.read(tables.WELLS.key())
 
     def make(plate: str) -> Made:
-        return _draw(store, _load(store, plate, layout))
+        return _draw(store, _load(store, files, plate, layout))
 
     def source(plate: str) -> PlateInput:
         if store.exists(tables.MONTAGES.key(plate)) and altered_montages(store, plate):
@@ -58,7 +59,7 @@ def montages(context: dg.AssetExecutionContext, platform: Platform) -> dg.Materi
         inputs = {"images": store.describe(tables.IMAGES.key(plate)), "wells": layout_version}
         return plate_input(tables.MONTAGES, inputs)
 
-    return map_plates(context, store, tables.MONTAGES, source=source, make=make, schema=MONTAGES)
+    return map_plates(context, platform, tables.MONTAGES, source=source, make=make, schema=MONTAGES)
 
 
 def altered_montages(store: "Store", plate: str) -> list[str]:
@@ -77,7 +78,7 @@ class _Plate(NamedTuple):
     words: dict[str, str]
 
 
-def _load(store: "Store", plate: str, layout: "pd.DataFrame") -> _Plate:
+def _load(store: "Store", files: "PulledFiles", plate: str, layout: "pd.DataFrame") -> _Plate:
     """Read the held images of a plate."""
     from cpjump_assets.figures.montage_words import plate_words
     from cpjump_assets.science.image_montages import plan_montages
@@ -87,12 +88,12 @@ def _load(store: "Store", plate: str, layout: "pd.DataFrame") -> _Plate:
     plan, source = plan_montages(store.read(key)), store.describe(key).provenance.origin
     of_plate = layout.set_index([*PLATE_COLUMNS, "Metadata_Well"], drop=False).loc[PlateKey.parse(plate)]
     rows = {
-        site.well: _read_site(store, site, of_plate.loc[site.well]) for site in (*plan.controls, *plan.perturbations)
+        site.well: _read_site(files, site, of_plate.loc[site.well]) for site in (*plan.controls, *plan.perturbations)
     }
     return _Plate(plate, plan, of_plate, rows, {"title": plate_words(of_plate.iloc[0]), "source": source})
 
 
-def _read_site(store: "Store", site: "MontageSite", well: "pd.Series") -> "MontageRow":
+def _read_site(files: "PulledFiles", site: "MontageSite", well: "pd.Series") -> "MontageRow":
     """Read the images of a site, each as it was when it was pulled and opened."""
     from cpjump_assets.figures.montage import MontageRow
     from cpjump_assets.figures.montage_words import well_words
@@ -101,8 +102,9 @@ def _read_site(store: "Store", site: "MontageSite", well: "pd.Series") -> "Monta
     from cpjump_assets.storage.store import file_digest
 
     channels = {}
+    files.bring(image.path for image in site.images.values())
     for channel, image in site.images.items():
-        path = store.gallery_folder / image.path
+        path = files.folder / image.path
         if not path.is_file() or file_digest(path) != image.sha256:
             raise StoreError(f"the image {path} is not what was pulled: materialize images again")
         channels[channel] = read_tiff(path)
@@ -185,7 +187,6 @@ def _montage(store: "Store", plate: _Plate, site: "MontageSite") -> tuple[dict[s
 
 def _remove_others(store: "Store", plate: str, listed: set[str]) -> None:
     """Remove the montages of a former selection, which nothing lists any more."""
-    folder = f"{tables.MONTAGES_FOLDER}/{plate}"
-    for path in store.file_path(folder).glob("*.png"):
-        if f"{folder}/{path.name}" not in listed:
-            path.unlink()
+    for name in store.file_names(f"{tables.MONTAGES_FOLDER}/{plate}"):
+        if name not in listed:
+            store.remove_file(name)

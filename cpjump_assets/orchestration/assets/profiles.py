@@ -10,6 +10,7 @@ import dagster as dg
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.assets.metadata import wells
 from cpjump_assets.orchestration.assets.sources import gallery_profiles
+from cpjump_assets.orchestration.automation import INPUT_CHANGED
 from cpjump_assets.orchestration.display import counts, markdown_table
 from cpjump_assets.orchestration.partitions import MAIN_PLATE_KEYS, main_batch, plates
 from cpjump_assets.orchestration.pulling import pull_ahead, pull_metadata
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 TRANSDUCTIVE = "transductive: validate and test wells take part in choosing features"
 """Said of what is fitted over the batch, as the published profiles are; the train_* assets see train wells alone."""
 
-_COMMON: dict[str, Any] = {"group_name": "profiles", "owners": ["team:cpjump"], "kinds": {"parquet"}}
+_COMMON: dict[str, Any] = {
+    "group_name": "profiles",
+    "owners": ["team:cpjump"],
+    "kinds": {"parquet"},
+    "automation_condition": INPUT_CHANGED,
+}
 _PLATES: dict[str, Any] = {
     **_COMMON,
     "partitions_def": plates,
@@ -42,7 +48,6 @@ def aggregated_profiles(context: dg.AssetExecutionContext, platform: Platform) -
     The object is pulled, its ETag computed again from the bytes, and kept as it is in the store; this table holds the
     same values in float32. Wells without cells have no row.
     """
-    from cpjump_assets.gallery.layout import safe_relative_path
     from cpjump_assets.gallery.profile_file import read_profile_csv
     from cpjump_assets.gallery.transfer.changes import total
     from cpjump_assets.science.errors import GalleryError
@@ -56,28 +61,27 @@ def aggregated_profiles(context: dg.AssetExecutionContext, platform: Platform) -
     objects = {str(plate): listing.profile for plate, listing in listed.items()}
     pulled = pull_ahead(context, platform, gallery, [item for item in objects.values() if item is not None])
     origin = gallery.origin()
-    held: dict[str, InventoryRow] = {}
+    shown, files = pull_metadata(pulled), platform.pulled_files
 
     def source(plate: str) -> PlateInput:
         item = objects[plate]
         if item is None:
             raise GalleryError(f"{gallery.root} holds no aggregated profile of this plate")
-        held[plate] = gallery.hold(item, store.gallery_folder)
-        version = held[plate].version
+        row = gallery.hold(item, store.gallery_folder)
         return PlateInput(
             Provenance(
-                tables.AGGREGATED_PROFILES.code_version, {"gallery_profiles": version}, origin, platform.preset.name
+                tables.AGGREGATED_PROFILES.code_version, {"gallery_profiles": row.version}, origin, platform.preset.name
             ),
-            upstream={"gallery_profiles": version},
+            upstream={"gallery_profiles": row.version},
+            given=(row,),
         )
 
-    def make(plate: str) -> Made:
-        row = held[plate]
-        profiles = read_profile_csv(store.gallery_folder / safe_relative_path(row.key), PlateKey.parse(plate))
+    def make(plate: str, row: "InventoryRow") -> Made:
+        profiles = read_profile_csv(files.path(row), PlateKey.parse(plate))
         of_object = {"gallery key": row.key, "etag": row.etag, "verification": str(row.verification)}
-        return Made(profiles, {**of_object, **pull_metadata(pulled)})
+        return Made(profiles, {**of_object, **shown})
 
-    return map_plates(context, store, tables.AGGREGATED_PROFILES, source=source, make=make)
+    return map_plates(context, platform, tables.AGGREGATED_PROFILES, source=source, make=make)
 
 
 @dg.asset(**_PLATES, deps=[aggregated_profiles, wells], code_version=tables.ANNOTATED_PROFILES.code_version)
@@ -100,7 +104,7 @@ def annotated_profiles(context: dg.AssetExecutionContext, platform: Platform) ->
         inputs = {"aggregated_profiles": profile, "wells": layout_version}
         return plate_input(tables.ANNOTATED_PROFILES, inputs)
 
-    return map_plates(context, store, tables.ANNOTATED_PROFILES, source=source, make=make)
+    return map_plates(context, platform, tables.ANNOTATED_PROFILES, source=source, make=make)
 
 
 @dg.asset(**_PLATES, deps=[annotated_profiles], code_version=tables.NORMALIZED_PROFILES.code_version)
@@ -147,7 +151,7 @@ def _normalize_plates(
         inputs = {"annotated_profiles": store.describe(tables.ANNOTATED_PROFILES.key(plate))}
         return plate_input(asset, inputs, configuration=config, preset=preset)
 
-    return map_plates(context, store, asset, source=source, make=make)
+    return map_plates(context, platform, asset, source=source, make=make)
 
 
 def plate_input(asset: tables.StoredAsset, inputs: dict[str, "StoredTable"], **parameters: Any) -> PlateInput:
@@ -176,7 +180,7 @@ def plate_selected_profiles(context: dg.AssetExecutionContext, platform: Platfor
         inputs = {"normalized_profiles": store.describe(tables.NORMALIZED_PROFILES.key(plate))}
         return plate_input(tables.PLATE_SELECTED_PROFILES, inputs, configuration=preset.selection, preset=preset)
 
-    return map_plates(context, store, tables.PLATE_SELECTED_PROFILES, source=source, make=make)
+    return map_plates(context, platform, tables.PLATE_SELECTED_PROFILES, source=source, make=make)
 
 
 @dg.asset(
@@ -239,7 +243,7 @@ def selected_profiles(platform: Platform) -> dg.MaterializeResult:
 
 def stored_plates(store: "Store") -> list[str]:
     """Give the main batch's normalized plates that are there; a plate that the gallery lacks is counted by a check."""
-    return [plate for plate in MAIN_PLATE_KEYS if store.exists(tables.NORMALIZED_PROFILES.key(plate))]
+    return tables.NORMALIZED_PROFILES.stored(store, MAIN_PLATE_KEYS)
 
 
 def _normalized_plates(store: "Store") -> list["TableKey"]:

@@ -18,6 +18,7 @@ from cpjump_assets.orchestration.assets.profiles import (
     selected_profiles,
     stored_plates,
 )
+from cpjump_assets.orchestration.automation import INPUT_CHANGED
 from cpjump_assets.orchestration.display import counts, markdown_table, narrow, picture, pictures
 from cpjump_assets.orchestration.partitions import main_batch, plates
 from cpjump_assets.orchestration.recording import Made, PlateInput, keep_table, map_plates
@@ -30,6 +31,7 @@ _COMMON: dict[str, Any] = {
     "group_name": "profiles",
     "owners": ["team:cpjump"],
     "kinds": {"matplotlib", "parquet"},
+    "automation_condition": INPUT_CHANGED,
 }
 _COLOURS_OF_MAPS, _COLOURS_OF_DOTS = 256, 128
 DRAWING = Lock()
@@ -65,7 +67,7 @@ def well_quality(context: dg.AssetExecutionContext, platform: Platform) -> dg.Ma
         normalized = store.describe(tables.NORMALIZED_PROFILES.key(plate))
         return plate_input(tables.WELL_QUALITY, {"normalized_profiles": normalized, "wells": layout_version})
 
-    return map_plates(context, store, tables.WELL_QUALITY, source=source, make=make, schema=WELL_QUALITY)
+    return map_plates(context, platform, tables.WELL_QUALITY, source=source, make=make, schema=WELL_QUALITY)
 
 
 def _of_plate(table: "pd.DataFrame") -> dict[str, Any]:

@@ -20,12 +20,12 @@ from cpjump_assets.orchestration.recording import Made, PlateInput, map_plates
 from cpjump_assets.orchestration.resources import Platform
 
 if TYPE_CHECKING:
+    from cpjump_assets.gallery.copies import PulledFiles
     from cpjump_assets.gallery.layout import GalleryRoot
     from cpjump_assets.gallery.listing import GalleryObject, PlateListing
     from cpjump_assets.gallery.transfer.inventory import InventoryRow
     from cpjump_assets.science.levels import Level
     from cpjump_assets.science.plates import PlateKey
-    from cpjump_assets.storage.store import Store
 
 _SHOWN = {
     "level": "level",
@@ -65,21 +65,21 @@ def profile_reproduction(context: dg.AssetExecutionContext, platform: Platform) 
     objects = {plate: _published_levels(gallery.root, listing, ours) for plate, listing in listed.items()}
     wanted = [item for levels in objects.values() for item in levels.values()]
     pulled = pull_ahead(context, platform, gallery, wanted)
-    origin, preset = gallery.origin(), platform.preset.name
-    held: dict[str, dict[Level, InventoryRow]] = {}
+    origin, preset, shown = gallery.origin(), platform.preset.name, pull_metadata(pulled)
+    files = platform.pulled_files
 
     def source(plate: str) -> PlateInput:
-        held[plate] = {level: gallery.hold(item, store.gallery_folder) for level, item in objects[plate].items()}
+        held = {level: gallery.hold(item, store.gallery_folder) for level, item in objects[plate].items()}
         inputs = {name: table.digest for name, table in ours.tables(plate).items()}
-        published = {f"published {level}": row.version for level, row in held[plate].items()}
+        published = {f"published {level}": row.version for level, row in held.items()}
         provenance = Provenance(tables.PROFILE_REPRODUCTION.code_version, inputs | published, origin, preset)
-        return PlateInput(provenance, upstream=_upstream(inputs, listed[plate].profile))
+        return PlateInput(provenance, upstream=_upstream(inputs, listed[plate].profile), given=(held,))
 
-    def make(plate: str) -> Made:
-        compared = _compare(PlateKey.parse(plate), ours, held[plate], store)
-        return compared._replace(metadata={**compared.metadata, **pull_metadata(pulled)})
+    def make(plate: str, held: "Mapping[Level, InventoryRow]") -> Made:
+        compared = _compare(PlateKey.parse(plate), ours, held, files)
+        return compared._replace(metadata={**compared.metadata, **shown})
 
-    return map_plates(context, store, tables.PROFILE_REPRODUCTION, source=source, make=make)
+    return map_plates(context, platform, tables.PROFILE_REPRODUCTION, source=source, make=make)
 
 
 def _upstream(inputs: "Mapping[str, str]", profile: "GalleryObject | None") -> dict[str, str]:
@@ -98,15 +98,14 @@ def _published_levels(root: "GalleryRoot", listing: "PlateListing", ours: OurLev
     return {level: listed[key] for level, key in keys.items() if key in listed and ours.has(level, plate)}
 
 
-def _compare(plate: "PlateKey", ours: OurLevels, held: "Mapping[Level, InventoryRow]", store: "Store") -> Made:
+def _compare(plate: "PlateKey", ours: OurLevels, held: "Mapping[Level, InventoryRow]", files: "PulledFiles") -> Made:
     """Compare the levels of a plate that are there on both sides."""
-    from cpjump_assets.gallery.layout import safe_relative_path
     from cpjump_assets.gallery.profile_file import read_published_csv
     from cpjump_assets.science.reproduction import compare_level, reproduction_table
 
     key, rows = str(plate), []
     for level, row in held.items():
-        published = read_published_csv(store.gallery_folder / safe_relative_path(row.key), plate)
+        published = read_published_csv(files.path(row), plate)
         withheld = ours.withheld(level, key)
         rows.append(compare_level(ours.profiles(level, key), published, plate=plate, level=level, withheld=withheld))
     table = reproduction_table(rows, str(tables.PROFILE_REPRODUCTION.key(key)))

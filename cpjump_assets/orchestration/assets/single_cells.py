@@ -13,6 +13,7 @@ import dagster as dg
 
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.assets.sources import GROUP, plate_observation
+from cpjump_assets.orchestration.automation import INPUT_CHANGED
 from cpjump_assets.orchestration.display import counts
 from cpjump_assets.orchestration.partitions import PLATE_KEYS, plates
 from cpjump_assets.orchestration.pulling import pull_ahead, pull_metadata
@@ -86,7 +87,6 @@ def _aggregate_plates(
     context: dg.AssetExecutionContext, platform: Platform, asset: tables.StoredAsset, how: "Aggregation"
 ) -> dg.MaterializeResult:
     from cpjump_assets.gallery.cells.backend_file import BackendFile
-    from cpjump_assets.gallery.layout import safe_relative_path
     from cpjump_assets.science.aggregate import CELL_COUNT, aggregate_cells
     from cpjump_assets.science.errors import GalleryError
     from cpjump_assets.science.plates import PlateKey
@@ -96,7 +96,7 @@ def _aggregate_plates(
     objects = gallery.list_backends([PlateKey.parse(key) for key in context.partition_keys])
     pulled = pull_ahead(context, platform, gallery, objects.values())
     origin = gallery.origin()
-    held: dict[str, InventoryRow] = {}
+    of_pull, files = pull_metadata(pulled), platform.pulled_files
     # Plates share the cores; one alone takes them all.
     workers = PLATE_WORKERS if len(context.partition_keys) == 1 else 1
 
@@ -104,16 +104,15 @@ def _aggregate_plates(
         item = objects.get(PlateKey.parse(plate))
         if item is None:
             raise GalleryError(f"{gallery.root} holds no single-cell backend of this plate")
-        held[plate] = gallery.hold(item, store.gallery_folder)
-        version = held[plate].version
+        row = gallery.hold(item, store.gallery_folder)
         return PlateInput(
-            Provenance(asset.code_version, {"gallery_cells": version}, origin), upstream={"gallery_cells": version}
+            Provenance(asset.code_version, {"gallery_cells": row.version}, origin),
+            upstream={"gallery_cells": row.version},
+            given=(row,),
         )
 
-    def make(plate: str) -> Made:
-        row = held[plate]
-        path = store.gallery_folder / safe_relative_path(row.key)
-        with BackendFile(path, PlateKey.parse(plate)) as cells:
+    def make(plate: str, row: "InventoryRow") -> Made:
+        with BackendFile(files.path(row), PlateKey.parse(plate)) as cells:
             aggregated = aggregate_cells(cells, how, workers=workers)
         of_wells = aggregated.profiles.metadata[CELL_COUNT]
         shown = counts(
@@ -126,15 +125,16 @@ def _aggregate_plates(
             }
         )
         of_object = {"gallery key": row.key, "etag": row.etag, "verification": str(row.verification)}
-        return Made(aggregated.profiles, {**shown, **of_object, **pull_metadata(pulled)})
+        return Made(aggregated.profiles, {**shown, **of_object, **of_pull})
 
-    return map_plates(context, store, asset, source=source, make=make)
+    return map_plates(context, platform, asset, source=source, make=make)
 
 
 @dg.asset(
     **_PLATES,
     name=tables.AGGREGATED_PROFILES.name,
     deps=[cell_mean_profiles],
+    automation_condition=INPUT_CHANGED,
     code_version=tables.AGGREGATED_PROFILES.code_version,
     kinds={"parquet"},
 )
@@ -155,4 +155,4 @@ def aggregated_from_cells(context: dg.AssetExecutionContext, platform: Platform)
     def make(plate: str) -> Made:
         return Made(store.read_profiles(tables.CELL_MEAN_PROFILES.key(plate)))
 
-    return map_plates(context, store, tables.AGGREGATED_PROFILES, source=source, make=make)
+    return map_plates(context, platform, tables.AGGREGATED_PROFILES, source=source, make=make)

@@ -10,6 +10,7 @@ import dagster as dg
 
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.assets.metadata import known_issues, perturbations, wells
+from cpjump_assets.orchestration.automation import INPUT_CHANGED
 from cpjump_assets.orchestration.checks.manifests import is_altered, promise_check, violation_metadata
 from cpjump_assets.orchestration.display import markdown_table, picture
 from cpjump_assets.orchestration.partitions import strategies
@@ -28,6 +29,7 @@ _COMMON: dict[str, Any] = {
     "owners": ["team:cpjump"],
     "kinds": {"pandas", "parquet"},
     "partitions_def": strategies,
+    "automation_condition": INPUT_CHANGED,
 }
 
 

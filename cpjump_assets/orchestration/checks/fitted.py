@@ -141,8 +141,8 @@ def _is_altered(context: dg.AssetCheckExecutionContext, store: "Store", asset: S
 
 
 def _stored_plates(store: "Store") -> list["StoredProfiles"]:
-    keys = [tables.NORMALIZED_PROFILES.key(plate) for plate in MAIN_PLATE_KEYS]
-    return [store.open_profiles(key) for key in keys if store.exists(key)]
+    asset = tables.NORMALIZED_PROFILES
+    return [store.open_profiles(asset.key(plate)) for plate in asset.stored(store, MAIN_PLATE_KEYS)]
 
 
 checks: list[Callable[..., Any]] = [

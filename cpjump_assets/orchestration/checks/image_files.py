@@ -80,7 +80,7 @@ def _of_all_plates(store: "Store", asset: StoredAsset) -> "pd.DataFrame":
 
     from cpjump_assets.science.errors import StoreError
 
-    keys = [key for key in map(asset.key, PLATE_KEYS) if store.exists(key)]
+    keys = list(map(asset.key, asset.stored(store, PLATE_KEYS)))
     if not keys:
         raise StoreError(f"no plate of {asset.name} is in the store: materialize it first")
     return pd.concat([store.read(key) for key in keys], ignore_index=True)

@@ -75,7 +75,7 @@ def image_sites_complete(platform: Platform) -> dg.AssetCheckResult:
 
 def _indexed(store: "Store") -> list[str]:
     """Give the plates that have an index."""
-    return [plate for plate in PLATE_KEYS if store.exists(tables.IMAGE_INDEX.key(plate))]
+    return tables.IMAGE_INDEX.stored(store, PLATE_KEYS)
 
 
 def _counted(store: "Store") -> "pd.DataFrame":

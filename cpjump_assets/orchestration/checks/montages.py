@@ -24,7 +24,7 @@ _SHOWN = 50
 def montages_as_drawn(platform: Platform) -> dg.AssetCheckResult:
     """Compare the digests of the files of all plates with the lists."""
     store = platform.store
-    stored = [plate for plate in PLATE_KEYS if store.exists(tables.MONTAGES.key(plate))]
+    stored = tables.MONTAGES.stored(store, PLATE_KEYS)
     files = sum(store.describe(tables.MONTAGES.key(plate)).rows for plate in stored)
     odd = [name for plate in stored for name in altered_montages(store, plate)]
     return dg.AssetCheckResult(

@@ -24,7 +24,8 @@ _ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 )
 def main_plates_pulled(platform: Platform) -> dg.AssetCheckResult:
     """Count the plates of the main batch that are not in the store."""
-    missing = [key for key in MAIN_PLATE_KEYS if not platform.store.exists(tables.AGGREGATED_PROFILES.key(key))]
+    stored = set(tables.AGGREGATED_PROFILES.stored(platform.store, MAIN_PLATE_KEYS))
+    missing = [key for key in MAIN_PLATE_KEYS if key not in stored]
     return dg.AssetCheckResult(
         passed=not missing,
         severity=_WARN,
@@ -126,7 +127,7 @@ def selected_profiles_finite(platform: Platform) -> dg.AssetCheckResult:
 
 
 def _stored(store: Any, asset: StoredAsset) -> list[str]:
-    return [key for key in MAIN_PLATE_KEYS if store.exists(asset.key(key))]
+    return asset.stored(store, MAIN_PLATE_KEYS)
 
 
 checks: list[Callable[..., Any]] = [

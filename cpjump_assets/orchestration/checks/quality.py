@@ -27,7 +27,7 @@ def well_quality_schema(platform: Platform) -> dg.AssetCheckResult:
     from cpjump_assets.science.well_quality import WELL_QUALITY
 
     store = platform.store
-    keys = [key for key in map(tables.WELL_QUALITY.key, MAIN_PLATE_KEYS) if store.exists(key)]
+    keys = list(map(tables.WELL_QUALITY.key, tables.WELL_QUALITY.stored(store, MAIN_PLATE_KEYS)))
     problems = []
     for key in keys:
         table = store.read(key)

@@ -97,7 +97,7 @@ def _stored_comparisons(platform: Platform) -> "pd.DataFrame":
     from cpjump_assets.science.reproduction import reproduction_table
 
     store = platform.store
-    keys = [key for key in map(tables.PROFILE_REPRODUCTION.key, PLATE_KEYS) if store.exists(key)]
+    keys = list(map(tables.PROFILE_REPRODUCTION.key, tables.PROFILE_REPRODUCTION.stored(store, PLATE_KEYS)))
     none = reproduction_table([], tables.PROFILE_REPRODUCTION.name)
     return pd.concat([none, *map(store.read, keys)], ignore_index=True)
 

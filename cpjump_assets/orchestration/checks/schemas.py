@@ -77,7 +77,7 @@ def plates_schema_check(asset: StoredAsset, schema: "TableSchema") -> dg.AssetCh
         from cpjump_assets.science.errors import BadTableError
 
         store = platform.store
-        keys = [key for key in map(asset.key, PLATE_KEYS) if store.exists(key)]
+        keys = list(map(asset.key, asset.stored(store, PLATE_KEYS)))
         problems = []
         for key in keys:
             try:
