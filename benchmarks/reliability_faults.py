@@ -6,6 +6,7 @@ Belongs here: one function for each, and what it needs of the system. Does not b
 
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -71,6 +72,7 @@ def full_disk(situation: Situation) -> Iterator[Trial]:
     """
     with _small_disk(situation.folder) as resize:
         if resize is None:
+            print("no small disk can be mounted here: left out", file=sys.stderr)
             return
         platform = Platform(situation.folder, situation.source)
         for origin in Origin:
@@ -123,6 +125,7 @@ def small_files(situation: Situation) -> Iterator[Trial]:
 def database_gone(situation: Situation) -> Iterator[Trial]:
     """Postgres, in which runs and events are recorded, stops as in a crash; once it is back at once, once later."""
     if not list(Path("/usr/lib/postgresql").glob("*/bin")):
+        print("Postgres is not installed: left out", file=sys.stderr)
         return
     with running_postgres() as postgres, _named_in_environment(postgres.url):
         platform = Platform(situation.folder, situation.source, postgres_url=postgres.url)

@@ -1,12 +1,10 @@
 """What every test may ask for: where the real reference data and the published scores lie, pictures of the web UI."""
 
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -42,8 +40,6 @@ def screenshot(request: pytest.FixtureRequest) -> Callable[[Any, str], None]:
     def keep(page: Any, name: str) -> None:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            picture = Image.open(BytesIO(page.screenshot(animations="disabled")))
-            # 128 colours are enough for a user interface, and a third of the bytes.
-            picture.convert("RGB").quantize(128).save(folder / f"{name}.png", optimize=True)
+            page.screenshot(path=folder / f"{name}.png", animations="disabled")
 
     return keep

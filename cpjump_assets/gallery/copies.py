@@ -25,6 +25,7 @@ from cpjump_assets.gallery.transfer.crew import in_batches
 from cpjump_assets.gallery.transfer.etag import Verification
 from cpjump_assets.gallery.transfer.inventory import Inventory, InventoryRow, utc_text
 from cpjump_assets.gallery.transfer.plan import PullPlan, plan_pull
+from cpjump_assets.science.errors import StoreError
 from cpjump_assets.storage.atomic import atomic_file
 from cpjump_assets.storage.manifest import SUFFIX, BadManifestError, Manifest
 from cpjump_assets.storage.s3_objects import DamagedObjectError, S3Objects
@@ -57,6 +58,40 @@ class CopiesTotal(NamedTuple):
 
     objects: int
     bytes: int
+
+
+class BadCopy(NamedTuple):
+    """A copy that is not what was written.
+
+    Attributes
+    ----------
+    name
+        Of the copy, ``<key>.<version>``.
+    expected, found
+        What its manifest promises, and what is there.
+    """
+
+    name: str
+    expected: str
+    found: str
+
+
+class CheckedCopies(NamedTuple):
+    """What reading all copies again has shown.
+
+    Attributes
+    ----------
+    objects
+        Number of copies.
+    bytes
+        Of those that are right.
+    bad
+        Those that are not, by name.
+    """
+
+    objects: int
+    bytes: int
+    bad: tuple[BadCopy, ...]
 
 
 @dataclass(frozen=True)
@@ -186,6 +221,42 @@ class Copies:
         """
         contents = [entry.size for entry in self._objects.listed() if not entry.name.endswith(SUFFIX)]
         return CopiesTotal(len(contents), sum(contents))
+
+    def verify(self) -> CheckedCopies:
+        """Read every copy again where it lies, and compare it with its manifest; nothing is kept on this machine.
+
+        A bad copy is replaced by the next pull of its object once its manifest is removed.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be listed.
+        """
+        right: list[int] = []
+        bad: list[BadCopy] = []
+        for ended in in_batches(
+            self._check, self._objects.names(), threads=CONNECTIONS, stop=Event(), seconds=_RECORD_EVERY
+        ):
+            right += [item for item in ended if isinstance(item, int)]
+            bad += [item for item in ended if isinstance(item, BadCopy)]
+        return CheckedCopies(len(right) + len(bad), sum(right), tuple(sorted(bad)))
+
+    def _check(self, name: str) -> int | BadCopy | None:
+        """Read a copy: its bytes, or what is wrong with it; None where it was removed or replaced meanwhile."""
+        try:
+            manifest = self._objects.manifest(name)
+            if manifest is None:
+                return None
+            found = self._objects.digest(manifest)
+            if found == manifest.sha256:
+                return manifest.size
+            if self._objects.manifest(name) != manifest:
+                return None
+        except BadManifestError as error:
+            return BadCopy(name, "a manifest", str(error))
+        except StoreError as error:
+            return BadCopy(name, "a copy that can be read", str(error))
+        return BadCopy(name, f"sha256 {manifest.sha256}", "no object" if found is None else f"sha256 {found}")
 
     def _copied(self, objects: Iterable[GalleryObject]) -> list[GalleryObject]:
         wanted = list(objects)

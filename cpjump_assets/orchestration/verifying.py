@@ -1,7 +1,8 @@
 """Reading again what is held: pulled files against what proved them, tables and figures against what is on record.
 
 Belongs here: what is read, what it is compared with, the job. Does not belong here: hashing pulled files
-(``gallery.transfer.verify``), when the job runs (``schedules``), pulling or making anything again.
+(``gallery.transfer.verify``) and their copies in S3 (``gallery.copies``), when the job runs (``schedules``), pulling or
+making anything again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from cpjump_assets.science.errors import StoreError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cpjump_assets.gallery.copies import BadCopy
     from cpjump_assets.gallery.transfer.verify import VerifyReport
     from cpjump_assets.storage.store import Store
 
@@ -180,6 +182,11 @@ def verify_pulled(folder: "Path") -> "VerifyReport | None":
         return verify_objects(inventory, folder)
 
 
+def _bad_copy(bad: "BadCopy", store: str) -> BadFile:
+    name = f"{store}/gallery/{bad.name}"
+    return BadFile(name, bad.expected, bad.found, f"remove {name}.json: the next refresh copies or pulls it again")
+
+
 def message_of(bad: Sequence[BadFile]) -> str:
     """Say which files are bad, a line for each, of very many the first."""
     lines = [f"{len(bad)} held files are bad.", *map(str, bad[:NAMED])]
@@ -194,10 +201,13 @@ def read_again(context: dg.OpExecutionContext, platform: Platform) -> None:
     store = platform.store
     stored = verify_stored(context.instance, store)
     pulled = verify_pulled(store.gallery_folder)
+    copies = None if platform.copies is None else platform.copies.verify()
     bad = list(stored.bad)
     if pulled is not None:
         advice = "pull it again by cpjump verify --repair"
         bad += [BadFile(f"gallery/{item.row.key}", item.expected, item.found, advice) for item in pulled.bad]
+    if copies is not None:
+        bad += [_bad_copy(item, str(platform.store_place)) for item in copies.bad]
     shown = {
         "tables": stored.tables,
         "figures and montages": stored.files,
@@ -205,6 +215,8 @@ def read_again(context: dg.OpExecutionContext, platform: Platform) -> None:
         "pulled bytes": 0 if pulled is None else pulled.bytes,
         "bad files": len(bad),
     }
+    if copies is not None:
+        shown |= {"copies in S3": copies.objects, "bytes of copies in S3": copies.bytes}
     if stored.under_way:
         shown["being made meanwhile"] = ", ".join(stored.under_way)
     context.log.info(", ".join(f"{name}: {value}" for name, value in shown.items()))

@@ -1,6 +1,7 @@
 """One writer at a time.
 
-Belongs here: the lock that keeps two refreshes of one store apart. Does not belong here: what is written.
+Belongs here: the locks that keep apart two refreshes of one store, and two processes that make one Dagster home. Does
+not belong here: what is written.
 """
 
 import fcntl
@@ -30,17 +31,36 @@ def exclusive(path: Path, *, busy: str) -> Iterator[None]:
     StoreError
         If somebody else holds it, or the file cannot be made.
     """
+    with _opened(path) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(busy) from error
+        yield
+
+
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Hold a lock file while the block runs, as ``exclusive``; who finds it held waits.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be made.
+    """
+    with _opened(path) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise StoreError(f"cannot write {path.name} in {path.parent}: {error.strerror or error}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise StoreError(busy) from error
-    try:
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)

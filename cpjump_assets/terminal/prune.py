@@ -33,9 +33,9 @@ def pruned(report: "PruneReport", *, swept: int, days: int) -> None:
 
 def _spared(console: Console, plan: "PrunePlan", *, days: int) -> None:
     if plan.young:
-        console.print(f"{_runs(plan.young)} of the last {days} days", soft_wrap=True)
+        console.print(f"too young: {_runs(plan.young)} of the last {days} days", soft_wrap=True)
     if plan.kept:
-        console.print(f"{_runs(sum(plan.kept.values()))} before that stay:", soft_wrap=True)
+        console.print(f"needed, however old: {_runs(sum(plan.kept.values()))}", soft_wrap=True)
     for need, count in plan.kept.items():
         console.print(f"  {count:6,}  {need}", soft_wrap=True)
 

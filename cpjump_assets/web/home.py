@@ -15,6 +15,10 @@ from cpjump_assets.orchestration.history import clear_history_errors
 from cpjump_assets.science.errors import SettingsError, StoreError
 from cpjump_assets.settings import Settings
 from cpjump_assets.storage.atomic import atomic_path
+from cpjump_assets.storage.lock import in_turn
+
+OPENING = "opening.lock"
+"""File of the home that is locked while an instance opens it."""
 
 
 def instance_settings(settings: Settings) -> Path:
@@ -65,8 +69,10 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     HistoryError
         If its database cannot be opened, or fails while the block runs.
     """
-    with (
-        clear_history_errors(settings),
-        dg.DagsterInstance.from_config(str(prepare_home(settings))) as instance,
-    ):
-        yield instance
+    with clear_history_errors(settings):
+        home = prepare_home(settings)
+        # Two that make the databases of a home at once leave them with two versions, and nobody can open it again.
+        with in_turn(home / OPENING):
+            opened = dg.DagsterInstance.from_config(str(home))
+        with opened as instance:
+            yield instance

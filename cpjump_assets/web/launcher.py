@@ -72,7 +72,8 @@ def serve(settings: Settings, *, port: int = DEFAULT_PORT, read_only: bool = Fal
     ):
         app = webserver(workspace).create_asgi_app()
         guarded = guard(app, port=port, ui_url=settings.ui_url, token=settings.ui_token)
-        uvicorn.run(guarded, host=HOST, port=port, log_level="warning")
+        # Pages that are still open must not hold up Ctrl-C.
+        uvicorn.run(guarded, host=HOST, port=port, log_level="warning", timeout_graceful_shutdown=_STOP_SECONDS)
 
 
 def _require_free(port: int) -> None:

@@ -90,7 +90,7 @@ def test_a_service_that_does_not_answer_is_left_in_time(webhook: HttpReceiver, m
 
 @pytest.mark.parametrize("address", ["nope://abc", "slack://nonsense", "mailto://", "json://"])
 def test_an_address_that_apprise_does_not_know_fails_and_names_its_scheme(address: str) -> None:
-    with pytest.raises(ChannelError, match=f"knows no such address: see {address.partition(':')[0]}://"):
+    with pytest.raises(ChannelError, match=f"cannot use the address: see {address.partition(':')[0]}://"):
         AppriseChannel(address).send(message())
 
 

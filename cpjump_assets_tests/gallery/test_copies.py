@@ -188,3 +188,36 @@ def test_copies_are_counted(machines: Machines) -> None:
     assert copies.total() == (3, sum(map(len, CONTENTS.values())))
     assert Copies.of(None, None) is None
     assert Copies.of(str(machines.place), machines.place.endpoint) == copies
+
+
+def test_every_copy_is_read_again_where_it_lies(machines: Machines, store_server: StoreServer) -> None:
+    copies = Copies.in_store(machines.place)
+    assert copies.verify() == (0, 0, ())
+    machines.pulled("first")
+    assert copies.verify() == (3, sum(map(len, CONTENTS.values())), ())
+
+    prefix = f"{machines.place.prefix}/gallery/"
+    flipped, gone, _ = sorted(machines.objects(store_server))
+    content = store_server.read(flipped)
+    store_server.put(flipped, bytes([content[0] ^ 1]) + content[1:])  # its size stays
+    machines.place.client.delete_object(Bucket=machines.place.bucket, Key=gone)
+    unread = next(key for key in store_server.keys(prefix) if "B/a.csv" in key and key.endswith(".json"))
+    store_server.put(unread, b"{}")
+
+    objects, size, bad = copies.verify()
+
+    assert (objects, size, len(bad)) == (3, 0, 3)
+    said = {item.name: (item.expected, item.found) for item in bad}
+    assert {f"{prefix}{name}.json" for name in said} == {key for key in store_server.keys(prefix) if key[-5:] == ".json"}
+    assert {found.partition(" ")[0] for _, found in said.values()} == {"sha256", "no", "the"}
+
+
+def test_a_bad_copy_is_made_again_once_its_manifest_is_removed(machines: Machines, store_server: StoreServer) -> None:
+    machines.pulled("first")
+    store_server.put(machines.objects(store_server)[0], b"damaged")
+    copies = Copies.in_store(machines.place)
+    (bad,) = copies.verify().bad
+    key = copies.place.key(f"{bad.name}.json")
+    machines.place.client.delete_object(Bucket=machines.place.bucket, Key=key)
+    assert machines.pulled("first") == []
+    assert (copies.verify().objects, copies.verify().bad) == (3, ())

@@ -83,6 +83,19 @@ def test_the_pod_of_the_code_server_keeps_to_the_schema_of_kubernetes(values: di
         kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
 
 
+def test_the_writable_web_server_of_the_chart_is_kept_from_other_pods(values: dict[str, Any]) -> None:
+    """`enableReadOnly` adds a second server; the first one, `component: dagster-webserver`, stays writable."""
+    policy = yaml.safe_load((FOLDER / "network-policy.yaml").read_text())
+    kubernetes_validate.validate(policy, kubernetes_validate.latest_version(), strict=True)
+    assert policy["spec"] == {
+        "podSelector": {"matchLabels": {"app.kubernetes.io/instance": "cpjump", "component": "dagster-webserver"}},
+        "policyTypes": ["Ingress"],
+        "ingress": [],
+    }
+    assert values["dagsterWebserver"]["enableReadOnly"] is True
+    assert values["ingress"]["enabled"] is False
+
+
 def test_the_settings_of_the_example_can_be_used() -> None:
     from cpjump_assets.settings import Settings, given_variables
 

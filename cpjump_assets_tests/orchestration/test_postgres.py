@@ -56,7 +56,7 @@ def test_a_refresh_is_the_same_in_postgres_and_goes_on_when_the_database_was_gon
     _, error = refresh.communicate()
     assert refresh.returncode != 0
     said = error.decode().strip().splitlines()
-    assert said[-1].startswith("cpjump: runs and events cannot be recorded in Postgres at 127.0.0.1:"), said
+    assert said[-1].startswith("cpjump: runs and events cannot be read or recorded in Postgres at 127.0.0.1:"), said
     assert "Traceback" not in error.decode()
     assert "secret-of-the-test" not in error.decode()
 

@@ -1,6 +1,7 @@
 """A refresh that was killed, or met another one, leaves no trace once the next one has ended."""
 
 import os
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -8,17 +9,19 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from benchmarks.reliability import plan_kills
+from benchmarks.reliability import plan_kills, summarize
 from benchmarks.reliability_faults import both_at_once
 from benchmarks.reliability_kills import STAGES, START, Stage, Timeline, kill_at, place_of
-from benchmarks.reliability_platform import Platform, Source
+from benchmarks.reliability_platform import Origin, Platform, Source
 from benchmarks.reliability_record import Holding, Record, bad_files, torn
-from benchmarks.reliability_trials import flaws_of
+from benchmarks.reliability_trials import Trial, flaws_of
 from cpjump_assets.build import build_defs
 from cpjump_assets.orchestration import tables
 from cpjump_assets.orchestration.refresh import Refresh, RefreshRequest
 from cpjump_assets.simulate.writer import GALLERY
+from cpjump_assets.storage.lock import in_turn
 from cpjump_assets.web import open_instance, prepare_home
+from cpjump_assets.web.home import OPENING
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, LAB_PLATES, Lab
 
 KILLED_IN = (START, Stage("metadata"), Stage("profiles"), Stage("batch"), Stage("reproduction"))
@@ -91,6 +94,17 @@ def test_kills_are_spread_over_all_stages_and_drawn_from_the_seed() -> None:
     assert kills == plan_kills(50, np.random.default_rng(0)) != plan_kills(50, np.random.default_rng(1))
 
 
+def test_a_campaign_tells_what_it_hit_and_what_was_wrong() -> None:
+    def kill(stage: Stage, *, disturbed: bool = True, flaws: tuple[str, ...] = ()) -> Trial:
+        return Trial("kill -9", Origin.NOTHING, "", str(stage), None, "killed", disturbed, flaws, 1.0)
+
+    trials = [kill(stage) for stage in STAGES[1:]] + [kill(STAGES[0], disturbed=False), kill(STAGES[1], flaws=("x",))]
+    summary = summarize(trials, len(STAGES) + 1, seconds=60)
+    assert summary["kills"] == len(STAGES) and summary["kills that came too late"] == 1
+    assert summary["stages not hit"] == [str(STAGES[0])] and summary["kills by stage"][str(STAGES[1])] == 2
+    assert summary["trials with flaws"] == 1
+
+
 def test_a_run_that_was_killed_before_it_began_is_closed(lab: Lab) -> None:
     definitions = build_defs(lab.settings)
     with lab.instance() as instance:
@@ -102,6 +116,22 @@ def test_a_run_that_was_killed_before_it_began_is_closed(lab: Lab) -> None:
         with closing(refresh.run(RefreshRequest())) as runs:
             next(runs)
         assert instance.get_run_by_id(killed.run_id).status is dg.DagsterRunStatus.FAILURE
+
+
+def test_who_opens_a_home_waits_for_who_is_making_it(lab: Lab) -> None:
+    """Two that make the databases of one home at once leave them with two versions, which Dagster then refuses."""
+    opened = threading.Event()
+
+    def open_home() -> None:
+        with lab.instance():
+            opened.set()
+
+    with in_turn(prepare_home(lab.settings) / OPENING):
+        other = threading.Thread(target=open_home)
+        other.start()
+        assert not opened.wait(2)
+    other.join()
+    assert opened.is_set()
 
 
 def test_a_home_whose_making_was_killed_holds_no_half_settings(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,8 @@ Keep = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    """Give a browser page; an error on its console fails the module."""
+def page(ui_address: str) -> Iterator[Page]:
+    """Give a browser page, once the server runs; an error on its console fails the module."""
     with running_browser() as browser, quiet_page(browser.new_context(viewport=VIEWPORT)) as page:
         yield page
 

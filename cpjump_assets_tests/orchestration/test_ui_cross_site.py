@@ -19,8 +19,8 @@ pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
-def context() -> Iterator[BrowserContext]:
-    """Give the browser of a user."""
+def context(ui_address: str) -> Iterator[BrowserContext]:
+    """Give the browser of a user; it starts last, as a run of Dagster minds its event loop."""
     with running_browser() as browser:
         yield browser.new_context()
 

@@ -96,6 +96,7 @@ def _ask_nginx(served: Served, path: str = "/", method: str = "GET", **headers: 
         pytest.param(421, {"host": "evil.example"}, id="another host"),
         pytest.param(403, {"origin": "https://evil.example"}, id="a foreign origin"),
         pytest.param(403, {"path": "/graphql?query=mutation{x}"}, id="GraphQL by GET"),
+        pytest.param(403, {"path": "/graphql%0A?query=mutation{x}"}, id="the same with a line end"),
         pytest.param(403, {"path": "/graphql?query=mutation{x}", "method": "POST"}, id="a form"),
         pytest.param(403, {"path": "/graphql", "method": "POST", "content_type": "text/plain"}, id="text"),
         pytest.param(

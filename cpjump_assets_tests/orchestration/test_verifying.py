@@ -12,7 +12,10 @@ from cpjump_assets.gallery.transfer.inventory import Inventory
 from cpjump_assets.orchestration import tables, verifying
 from cpjump_assets.orchestration.verifying import NAMED, BadFile, StoredReport, message_of, verify_pulled, verify_stored
 from cpjump_assets.science.strategies import STRATEGIES
+from cpjump_assets.settings import Settings
+from cpjump_assets.storage.s3_objects import S3Objects
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, Lab, copy_of
+from cpjump_assets_tests.stores import moto_store
 
 MANIFEST = "splits/split_manifest/cellclip_cpjump_style.parquet"
 
@@ -119,6 +122,24 @@ def test_a_table_that_a_run_is_making_is_not_called_bad(verified_lab: Lab, monke
         assert [item.name for item in _stored(verified_lab).bad] == [MANIFEST]
     finally:
         path.write_bytes(content)
+
+
+def test_copies_in_a_store_in_s3_are_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv.gz"
+    file.write_bytes(b"pulled")
+    with moto_store() as server:
+        objects = S3Objects(server.place("lab/gallery"))
+        sound, damaged = (objects.publish(f"p/{name}.csv.gz.etag", file) for name in "ab")
+        server.put(f"lab/gallery/{damaged.object_name}", b"polled")
+        settings = Settings(store=server.url("lab"), store_endpoint=server.endpoint, work=tmp_path)
+        with dg.DagsterInstance.ephemeral() as instance:
+            job = build_defs(settings).resolve_job_def("verify")
+            result = job.execute_in_process(instance=instance, raise_on_error=False)
+    _, line = _failure(result).description.splitlines()
+    assert line.startswith(f"{server.url('lab')}/gallery/{damaged.name}: expected sha256 {sound.sha256}, found sha256 ")
+    assert f"; remove {server.url('lab')}/gallery/{damaged.name}.json: the next refresh " in line
+    shown = {name: entry.value for name, entry in _failure(result).metadata.items()}
+    assert (shown["copies in S3"], shown["bytes of copies in S3"], shown["bad files"]) == (2, 6, 1)
 
 
 def test_nothing_is_made_of_a_store_that_holds_nothing(tmp_path: Path) -> None:

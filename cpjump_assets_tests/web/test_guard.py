@@ -46,6 +46,7 @@ def test_pages_and_their_own_queries_pass() -> None:
         pytest.param({"headers": OWN, "path": "/graphql", "query": MUTATION}, id="a mutation by GET"),
         pytest.param({"headers": OWN | LINK, "path": "/graphql", "query": MUTATION}, id="a link to a mutation"),
         pytest.param({"headers": OWN, "path": "/graphql", "method": "HEAD", "query": MUTATION}, id="by HEAD"),
+        pytest.param({"headers": OWN | LINK, "path": "/graphql\n", "query": MUTATION}, id="a line end, as %0A"),
         pytest.param({"headers": OWN | EVIL, "path": "/graphql"}, id="a foreign origin"),
         pytest.param({"headers": OWN | {"origin": "null"}}, id="a page without an origin"),
         pytest.param({"headers": OWN | {"origin": "http://localhost:3000"}}, id="the same page by another name"),

@@ -74,7 +74,7 @@ class AppriseChannel:
         Raises
         ------
         ChannelError
-            If apprise does not know such an address, or the service refused, did not answer or took too long.
+            If apprise cannot use such an address, or the service refused, did not answer or took too long.
         """
         token = _sending.set(self)
         try:
@@ -100,7 +100,7 @@ class AppriseChannel:
 
         services = Apprise(asset=AppriseAsset(app_id="CPJUMP1", app_desc="CPJUMP1 data platform", async_mode=False))
         if not services.add(self.url):
-            raise ChannelError(f"apprise knows no such address: see {self.scheme}:// in CPJUMP_ALERT_URLS")
+            raise ChannelError(f"apprise cannot use the address: see {self.scheme}:// in CPJUMP_ALERT_URLS")
         for service in services:
             # By default a digest that is too long for a service is refused by it, for ever.
             if "overflow=" not in self.url:

@@ -34,17 +34,22 @@ class Seen:
 
     @classmethod
     def from_text(cls, text: str | None) -> "Seen":
-        """Read it; what another version wrote counts as nothing, so that the next look is a first one."""
-        found = json.loads(text) if text else None
-        if not isinstance(found, dict) or found.get("version") != _VERSION:
+        """Read it; what cannot be read counts as nothing, so that the next look is a first one.
+
+        That tells nothing twice: what is wrong, and was told, is in the incidents.
+        """
+        try:
+            found = json.loads(text or "{}")
+            checks, runs, ticks = found["checks"], found["runs"], found["ticks"]
+            read = cls(
+                SeenChecks(checks["settled"], tuple(checks["told"])),
+                SeenRuns(runs["until"], tuple(runs["told"])),
+                SeenTicks(ticks["looked_at"], {name: tuple(last) for name, last in ticks["last"].items()}),
+                found["freshness"],
+            )
+        except (ValueError, TypeError, KeyError):
             return cls()
-        checks, runs, ticks = found["checks"], found["runs"], found["ticks"]
-        return cls(
-            SeenChecks(checks["settled"], tuple(checks["told"])),
-            SeenRuns(runs["until"], tuple(runs["told"])),
-            SeenTicks(ticks["looked_at"], {name: tuple(last) for name, last in ticks["last"].items()}),
-            found["freshness"],
-        )
+        return read if found.get("version") == _VERSION else cls()
 
     @property
     def looked_at(self) -> datetime | None:
@@ -84,7 +89,7 @@ def collect(instance: dg.DagsterInstance, watched: Watched, seen: Seen, *, now: 
     checks, seen_checks = look_at_checks(
         instance, watched.checks, seen.checks, ui_url=ui_url, alert_on=watched.alert_on, now=now
     )
-    runs, seen_runs = look_at_runs(instance, seen.runs, ui_url=ui_url)
+    runs, seen_runs = look_at_runs(instance, seen.runs, ui_url=ui_url, now=now)
     ticks, seen_ticks = look_at_ticks(instance, seen.ticks, ui_url=ui_url, now=now)
     overdue, freshness = look_at_freshness(instance, watched.assets, seen.freshness, ui_url=ui_url, now=now)
     return [*checks, *runs, *ticks, *overdue], Seen(seen_checks, seen_runs, seen_ticks, freshness)

@@ -34,7 +34,7 @@ class SeenRuns:
     Attributes
     ----------
     until
-        Latest end of a run that was told, in seconds since 1970.
+        Latest end of a run that was told, in seconds since 1970; never later than the look.
     told
         Keys of the events that a look which goes back the overlap finds again.
     """
@@ -44,7 +44,7 @@ class SeenRuns:
 
 
 def look_at_runs(
-    instance: dg.DagsterInstance, seen: SeenRuns | None, *, ui_url: str
+    instance: dg.DagsterInstance, seen: SeenRuns | None, *, ui_url: str, now: float
 ) -> tuple[list[AlertEvent], SeenRuns]:
     """Give the runs that ended since the last look.
 
@@ -52,6 +52,8 @@ def look_at_runs(
     ----------
     seen
         What was told; None at the first look, which gives of each job and its partitions the latest run alone.
+    now
+        Time of this look, in seconds since 1970.
     """
     since = (seen or SeenRuns()).until - OVERLAP_SECONDS
     records = _first_records(instance) if seen is None else _records_after(instance, since)
@@ -66,7 +68,8 @@ def look_at_runs(
         for record in chosen
         if keys[run_id := record.dagster_run.run_id] not in told
     ]
-    until = max([(seen or SeenRuns()).until, *map(_end, ended)])
+    # A machine whose clock is ahead ends its runs in the future: looks from then on would find no run of the present.
+    until = min(max([(seen or SeenRuns()).until, *map(_end, ended)]), now)
     kept = (keys[record.dagster_run.run_id] for record in ended if _end(record) > until - OVERLAP_SECONDS)
     return events, SeenRuns(until, tuple(kept))
 

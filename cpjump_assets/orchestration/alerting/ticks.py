@@ -108,6 +108,7 @@ def _event(tick: InstigatorTick, state: InstigatorState, *, ui_url: str) -> Aler
     failed = data.status is TickStatus.FAILURE
     reason = reason_of_error(data.error, title) if data.error else "no reason on record"
     started = wording.moment(data.timestamp)
+    location = state.origin.repository_origin.code_location_origin.location_name
     return AlertEvent(
         key=f"{subject.key}@{tick.tick_id} {started}",
         subject=subject,
@@ -115,7 +116,7 @@ def _event(tick: InstigatorTick, state: InstigatorState, *, ui_url: str) -> Aler
         severity="error",
         what=wording.short(f"{title} fails: {reason}" if failed else f"{title} runs again"),
         numbers=(("tick", str(tick.tick_id)),) if failed else (),
-        link=wording.instigator_link(ui_url, kind, state.name),
+        link=wording.instigator_link(ui_url, location, kind, state.name),
         advice=advice.of_instigator() if failed else advice.RECOVERED,
         happened_at=started,
     )

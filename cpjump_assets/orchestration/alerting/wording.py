@@ -12,7 +12,6 @@ import dagster as dg
 _LONGEST_SENTENCE = 600
 _LONGEST_NUMBER = 120
 _MOST_NUMBERS = 12
-_CODE_LOCATION = "cpjump_assets.definitions"
 
 
 def moment(timestamp: float) -> str:
@@ -64,6 +63,6 @@ def asset_link(ui_url: str, key: dg.AssetKey) -> str:
     return f"{ui_url}/assets/{'/'.join(key.path)}"
 
 
-def instigator_link(ui_url: str, kind: str, name: str) -> str:
-    """Give the page of a sensor or schedule."""
-    return f"{ui_url}/locations/{_CODE_LOCATION}/{kind}s/{quote(name)}"
+def instigator_link(ui_url: str, location: str, kind: str, name: str) -> str:
+    """Give the page of a sensor or schedule; the name of its code location is the deployment's choice."""
+    return f"{ui_url}/locations/{quote(location)}/{kind}s/{quote(name)}"

@@ -1,9 +1,11 @@
 """Failed runs are found once, with what they say; the next success of the same job and partitions ends it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import freeze_time
 
 from cpjump_assets.orchestration.alerting import runs
 from cpjump_assets.orchestration.alerting.collecting import Seen
@@ -93,6 +95,20 @@ def test_a_run_that_ended_a_while_before_it_was_seen_is_told(trials: Trials, lis
     assert listener.told() == []
 
 
+def test_a_machine_whose_clock_is_ahead_does_not_hide_later_runs(
+    trials: Trials, listener: Listener, instance: dg.DagsterInstance
+) -> None:
+    listener.look()
+    job = trials.definitions.resolve_job_def("manifests")
+    run = instance.create_run_for_job(job, tags={"dagster/partition": "b"}, status=dg.DagsterRunStatus.STARTED)
+    with freeze_time(datetime.now(UTC) + timedelta(days=1)):
+        instance.report_run_failed(run)
+    assert listener.told() == [f"failed {B}"]
+    trials.make("a", failing=True)
+    assert listener.told() == [f"failed {A}"]
+    assert listener.told() == []
+
+
 def test_a_tag_on_an_old_run_does_not_tell_it_again(
     trials: Trials, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,8 +123,13 @@ def test_a_tag_on_an_old_run_does_not_tell_it_again(
     assert listener.told() == []
 
 
-def test_a_cursor_of_another_version_begins_anew(trials: Trials, listener: Listener) -> None:
+@pytest.mark.parametrize("text", [None, '{"version": 0}', "{}{", "[]", '{"version": 1, "checks": null}'])
+def test_a_cursor_that_cannot_be_read_begins_anew(text: str | None) -> None:
+    assert Seen.from_text(text) == Seen()
+
+
+def test_a_cursor_is_read_as_it_was_written(trials: Trials, listener: Listener) -> None:
     trials.make("a", failing=True)
     listener.look()
+    assert listener.seen.runs.told != ()
     assert Seen.from_text(listener.seen.to_text()) == listener.seen
-    assert Seen.from_text('{"version": 0}') == Seen() == Seen.from_text(None)

@@ -27,7 +27,7 @@ class Instigator:
     """A sensor or schedule, and its ticks."""
 
     def __init__(self, instance: dg.DagsterInstance, name: str, kind: InstigatorType = InstigatorType.SENSOR) -> None:
-        location = RegisteredCodeLocationOrigin("cpjump_assets.definitions")
+        location = RegisteredCodeLocationOrigin("cpjump")
         origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), name)
         data = SensorInstigatorData() if kind is InstigatorType.SENSOR else ScheduleInstigatorData("0 * * * *")
         self.instance, self.kind, self.now = instance, kind, 1_700_000_000.0
@@ -79,7 +79,7 @@ def test_the_first_look_tells_what_fails_now(
     (event,) = listener.look()
     assert (event.state, event.subject.key) == ("failed", KEY)
     assert event.what == "sensor faulty fails: the weather is bad"
-    assert event.link == f"{UI}/locations/cpjump_assets.definitions/sensors/faulty"
+    assert event.link == f"{UI}/locations/cpjump/sensors/faulty"
     assert listener.told() == []
 
 
