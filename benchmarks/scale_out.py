@@ -190,7 +190,9 @@ def measure(features: int, plates: int, among: Sequence[Engine], rounds: int) ->
     for name, took in seconds.items():
         yield Row(work, name, round(took, 2), round(plates / took, 2), all(same for _, same in seen[name]))
     longer = seconds["1 worker"] - seconds["1 thread"]
-    yield Overhead(f"{work}: 1 worker longer than 1 thread, a plate", round(1000 * longer / (plates * len(ASSETS)), 1))
+    yield Overhead(
+        f"{work}: 1 worker longer than 1 thread, a plate of an asset", round(1000 * longer / (plates * len(ASSETS)), 1)
+    )
 
 
 def hand_over(engine: Engine) -> Iterator[Overhead]:

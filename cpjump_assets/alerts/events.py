@@ -53,8 +53,8 @@ class AlertEvent:
     Attributes
     ----------
     key
-        Unique: the subject's key and what made the event (storage id, run id, tick id). An event that is collected
-        again has the same key, and a message that is delivered again carries it.
+        Unique: the subject's key and what made the event (time of an evaluation, run id, tick id). An event that is
+        collected again has the same key, and a message that is delivered again carries it.
     subject, state, severity
         What it is about, what became of it, and how bad a failure is.
     what

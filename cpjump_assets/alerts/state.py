@@ -6,6 +6,7 @@ Belongs here: how events change it, as a pure function, and its text. Does not b
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 DIGEST_ABOVE = 5
 """More messages than these at once become one digest."""
+REMINDED_AFTER = timedelta(days=1)
+"""A run that fails again so long after its last failure is told again: it may have been mended under another job."""
 REMEMBERED = 2000
 """Keys of events that are remembered, so that one that is collected again is no news."""
 
@@ -82,9 +85,10 @@ class AlertState:
     def receive(self, events: Iterable[AlertEvent], cursor: str | None) -> "AlertState":
         """Take in what was collected, and put what is news into the outbox.
 
-        A failure opens an incident; a further failure of an open one is no news. A recovery closes it; one without an
-        incident, or from before its last failure, is no news. An event that was seen before is none either, so events
-        may be collected again. More than ``DIGEST_ABOVE`` at once become one digest.
+        A failure opens an incident; a further failure of an open one is no news, unless a warning has become an error,
+        or a run fails again after ``REMINDED_AFTER``. A recovery closes the incident; one without an incident, or from
+        before its last failure, is no news. An event that was seen before is none either, so events may be collected
+        again. More than ``DIGEST_ABOVE`` at once become one digest.
 
         Parameters
         ----------
@@ -164,8 +168,23 @@ def _apply(event: AlertEvent, incidents: dict[str, Incident]) -> AlertEvent | No
         )
         return event
     last = event.happened_at if event.happened_after(incident.last_failure) else incident.last_failure
-    incidents[key] = replace(incident, failures=incident.failures + 1, last_failure=last)
-    return None
+    incidents[key] = replace(
+        incident, failures=incident.failures + 1, last_failure=last, severity=event.severity, what=event.what
+    )
+    return event if _is_worse(event, incident) or _is_due_again(event, incident) else None
+
+
+def _is_worse(event: AlertEvent, incident: Incident) -> bool:
+    return (incident.severity, event.severity) == ("warning", "error")
+
+
+def _is_due_again(event: AlertEvent, incident: Incident) -> bool:
+    """Tell whether a run is to be told again: it recovers under its own job and partitions alone.
+
+    Who mends a plate by a refresh leaves the incident of the run that automation asked for; its next failure is news.
+    """
+    passed = event.time - datetime.fromisoformat(incident.last_failure)
+    return event.subject.kind == "run" and passed >= REMINDED_AFTER
 
 
 @cache

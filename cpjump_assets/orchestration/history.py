@@ -47,8 +47,8 @@ def _clear(settings: Settings, failed: BaseException | None) -> HistoryError:
     what = getattr(failed, "orig", failed)
     reason = str(what).strip().splitlines()[0]
     return HistoryError(
-        f"runs and events cannot be read or recorded in {_place(settings)}: {reason}. What was stored is whole, and the "
-        "next refresh goes on from there"
+        f"runs and events cannot be read or recorded in {_place(settings)}: {reason}. What was stored is whole, and "
+        "the next refresh goes on from there"
     )
 
 

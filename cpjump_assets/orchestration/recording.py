@@ -136,7 +136,8 @@ class PlateWork:
 
     def confirm(self, finished: _Finished) -> None:
         """See the table in this run's store: a worker that writes to another folder would fill it unseen."""
-        expected, found = finished.stored, self.store.find(finished.stored.key)
+        expected = finished.stored
+        found = self.store.describe(expected.key) if self.store.exists(expected.key) else None
         if found is None or found.digest != expected.digest:
             there = "does not have it" if found is None else f"holds another one, sha256 {found.digest[:12]}"
             raise StoreError(

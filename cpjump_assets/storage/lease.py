@@ -162,7 +162,8 @@ class _Lease:
         seen = self._look()
         if seen is None or seen.content["turn"] != self._turn:
             raise _TakenError
-        self._etag, self._good_until = seen.etag, began + self._seconds
+        # Not always what was sent just now: a former renewal may be there of which the answer was lost.
+        self._etag, self._good_until = seen.etag, began + seen.left
 
     def _look(self) -> _Seen | None:
         with self._place.clear_errors(f"{self._name} cannot be looked up in"):

@@ -4,7 +4,9 @@ Belongs here: which of them are removed, and when. Does not belong here: how the
 
 Nothing is removed that a reader or a writer may be at: an object is written before its manifest, and a reader has read
 the manifest before the object. So an object goes only when it is older than a day and the manifest of its file, if
-there is one, has named another one for as long.
+there is one, has named another one for as long. S3 cannot remove an object on the condition that nobody wrote it again:
+who publishes the very same content in the milliseconds between the last look and the removal loses it, the next reader
+says so, and it is made again.
 """
 
 from collections import defaultdict

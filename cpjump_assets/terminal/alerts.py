@@ -19,7 +19,7 @@ from cpjump_assets.alerts.state import AlertState, Incident
 from cpjump_assets.alerts.trial import Tried
 
 _NAMED = 20
-"""Incidents that are shown, the newest; the rest is counted."""
+"""Incidents that are shown, errors before warnings, the newest first; the rest is counted."""
 _LATE = timedelta(minutes=5)
 """The sensor looks every 30 seconds; after this long nobody does."""
 
@@ -38,11 +38,13 @@ def status_tables(state: AlertState, channels: Sequence[str]) -> None:
         reason = state.channels.get(name, ChannelRecord()).reason
         if reason is not None:
             console.print(f"{name}: {reason}", markup=False, style="red", soft_wrap=True)
-    incidents = sorted(state.incidents.values(), key=lambda incident: incident.since, reverse=True)
+    incidents = sorted(
+        state.incidents.values(), key=lambda incident: (incident.severity == "error", incident.since), reverse=True
+    )
     if not incidents:
         console.print("\nnothing is known to be wrong", markup=False)
         return
-    console.print(f"\n{len(incidents)} wrong, the newest first:", markup=False)
+    console.print(f"\n{len(incidents)} wrong, errors first, then the newest:", markup=False)
     for incident in incidents[:_NAMED]:
         _print_incident(console, incident)
     if len(incidents) > _NAMED:

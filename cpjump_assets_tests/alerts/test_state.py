@@ -61,6 +61,21 @@ def test_it_fails_again_after_a_recovery() -> None:
     assert told(AlertState().receive(events, None)) == [one.key for one in events]
 
 
+def test_a_warning_that_becomes_an_error_is_told_again() -> None:
+    state = AlertState().receive([event(severity="warning"), event(severity="warning", minute=1)], None)
+    state = state.receive([event(minute=2), event(minute=3)], None)
+    assert told(state) == [f"{CHECK.key}@0", f"{CHECK.key}@2"]
+    assert state.incidents[CHECK.key].severity == "error"
+
+
+@pytest.mark.parametrize(("subject", "times"), [(Subject("run", "profiles", partition="a"), [0, 1501]), (CHECK, [0])])
+def test_a_run_that_fails_again_after_a_day_is_told_again(subject: Subject, times: list[int]) -> None:
+    minutes = (0, 60, 1501, 2900)  # a day has 1,440
+    state = AlertState().receive([event(subject, minute=minute) for minute in minutes], None)
+    assert told(state) == [f"{subject.key}@{minute}" for minute in times]
+    assert state.incidents[subject.key].failures == 4
+
+
 def test_events_are_taken_in_the_order_in_which_they_happened() -> None:
     events = [event(state="recovered", minute=1), event()]
     assert told(AlertState().receive(events, None)) == [f"{CHECK.key}@0", f"{CHECK.key}@1"]

@@ -93,8 +93,8 @@ def troubled(tmp_path: Path) -> tuple[Settings, str]:
     """Give a platform with incidents, a webhook that is down, and the webhook's name."""
     settings = Settings(store=tmp_path, alert_urls=(f"json://127.0.0.1:{free_port()}/{SECRET}",))
     channels = open_channels(settings.alert_urls, folder=settings.folder)
-    quality = [event(plate_check(number), minute=number, severity="warning") for number in range(21)]
-    odd = replace(event(minute=30), what="Expected [bold]384[/bold] wells.")
+    quality = [event(plate_check(number), minute=1 + number, severity="warning") for number in range(21)]
+    odd = replace(event(minute=0), what="Expected [bold]384[/bold] wells.")
     state = AlertState().receive([*quality, odd, event(minute=31)], "5")
     keep(settings, deliver(state, channels, save=lambda state: None))
     return settings, channels[-1].name
@@ -108,8 +108,8 @@ def test_status_shows_what_is_wrong_and_which_channel_is_down(troubled: tuple[Se
     (row,) = [line for line in lines if line.startswith(webhook) and "down" in line]
     assert row.split()[1:4] == ["0", "1", "0"], "taken, waiting, given up"
     assert f"{webhook}: A Connection error occurred sending JSON notification to ***." in lines
-    assert "22 wrong, the newest first:" in lines
-    assert f"[error] {CHECK.name} ({CHECK.partition}) since 2026-03-02 04:30 UTC, 2 times" in lines
+    assert "22 wrong, errors first, then the newest:" in lines
+    assert f"[error] {CHECK.name} ({CHECK.partition}) since 2026-03-02 04:00 UTC, 2 times" in lines
     assert "  Expected [bold]384[/bold] wells." in lines
     assert "and 2 more: --json shows all" in lines
     assert max(len(line) for line in lines if line.startswith(("channel", "log", webhook + " "))) <= 80

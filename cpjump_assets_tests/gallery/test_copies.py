@@ -208,7 +208,9 @@ def test_every_copy_is_read_again_where_it_lies(machines: Machines, store_server
 
     assert (objects, size, len(bad)) == (3, 0, 3)
     said = {item.name: (item.expected, item.found) for item in bad}
-    assert {f"{prefix}{name}.json" for name in said} == {key for key in store_server.keys(prefix) if key[-5:] == ".json"}
+    assert {f"{prefix}{name}.json" for name in said} == {
+        key for key in store_server.keys(prefix) if key[-5:] == ".json"
+    }
     assert {found.partition(" ")[0] for _, found in said.values()} == {"sha256", "no", "the"}
 
 

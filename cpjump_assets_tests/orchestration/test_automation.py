@@ -84,7 +84,7 @@ class Watched:
         self.instance.report_runless_asset_event(evaluation)
 
     def pass_checks(self, asset: StoredAsset) -> None:
-        """Record that the checks that guard an asset without partitions passed: those of a former table do not count."""
+        """Record that an asset without partitions passed its blocking checks; those of a former table do not count."""
         graph = self.definitions.resolve_asset_graph()
         for key in graph.get(asset.asset_key).check_keys:
             if graph.get_check_spec(key).blocking:

@@ -24,6 +24,8 @@ from cpjump_assets.simulate.config import Size
 from cpjump_assets.simulate.s3.server import S3Server
 from cpjump_assets.simulate.writer import simulate_gallery
 from cpjump_assets.storage.atomic import sweep_abandoned
+from cpjump_assets.storage.s3_files import S3Files
+from cpjump_assets.storage.s3_place import S3Place
 from cpjump_assets.storage.store import Provenance, Store
 from cpjump_assets_tests.orchestration.cluster import Cluster, Troubled, running_cluster
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, LAB_PLATES, Lab, copy_of
@@ -241,6 +243,18 @@ def test_a_worker_that_writes_to_another_folder_is_noticed(tmp_path: Path) -> No
     ours.confirm(ours("p", wanted))
     with pytest.raises(StoreError, match=r"holds another one, sha256 \w{12}: CPJUMP_STORE must be a folder that all"):
         ours.confirm(elsewhere)
+
+
+def test_a_store_that_cannot_be_asked_is_not_taken_for_one_that_lacks_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    made = PlateWork(Store(tmp_path), tables.WELL_QUALITY, lambda _: Made(pd.DataFrame({"v": [1]})), None)
+    gone = S3Place("bucket", "", f"http://127.0.0.1:{free_port()}")
+    ours = replace(made, store=Store(tmp_path / "ours", files=S3Files(gone, tmp_path / "ours")))
+    with pytest.raises(StoreError, match=r"well_quality/p.parquet cannot be looked up in s3://bucket"):
+        ours.confirm(made("p", PlateInput(Provenance("1", {}, "gallery"))))
 
 
 def test_levels_that_are_sent_to_a_worker_are_opened_there(lab: Lab) -> None:

@@ -7,9 +7,10 @@ import uuid
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from cpjump_assets.science.errors import StoreError
-from cpjump_assets.storage.lease import holder_of, lease
+from cpjump_assets.storage.lease import _Lease, holder_of, lease
 from cpjump_assets.storage.lock import exclusive
 from cpjump_assets.storage.s3_place import S3Place
 from cpjump_assets_tests.stores import BUCKET, StoreServer
@@ -118,6 +119,30 @@ def test_of_two_who_come_at_once_one_is_refused(moto: StoreServer, monkeypatch: 
     with pytest.raises(StoreError, match="it began just now"):
         lease(place, NAME, holder=_holder(), busy=BUSY).__enter__()
     taken.__exit__(None, None, None)
+
+
+def test_a_renewal_whose_answer_was_lost_counts_from_when_it_was_written(
+    moto: StoreServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = moto.place(f"test-{uuid.uuid4().hex}")
+    held = _Lease(place, NAME, _holder(), 2)
+    held.take(BUSY)
+    put = place.client.put_object
+
+    def lost(**asked: object) -> None:
+        put(**asked)
+        raise EndpointConnectionError(endpoint_url="lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place.client, "put_object", lost)
+        with pytest.raises(StoreError, match="no whole answer"):
+            held._write({"IfMatch": held._etag})
+    time.sleep(2.1)
+    held._write({"IfMatch": held._etag})  # refused, as the lost one is there: to anybody else its time is over
+    with pytest.raises(StoreError, match="was lost"):
+        held.require()
+    held._write({"IfMatch": held._etag})
+    held.require()
 
 
 def test_what_is_no_lease_is_named(place: S3Place, server: StoreServer) -> None:

@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy
 
 from cpjump_assets.orchestration.alerting import checks
-from cpjump_assets_tests.orchestration.alerting.trials import CHECK, UI, Listener, Trials
+from cpjump_assets_tests.orchestration.alerting.trials import CHECK, ON_SQLITE, UI, Listener, Trials
 
 A, B = (f"check:manifest:sound:{partition}" for partition in "ab")
 
@@ -34,6 +34,7 @@ def test_what_failed_and_recovered_between_two_looks_is_told(trials: Trials, lis
     assert listener.told() == []
 
 
+@ON_SQLITE
 def test_what_an_alert_says(trials: Trials, listener: Listener) -> None:
     run = trials.check("a", broken=True)
     (event,) = listener.look()
@@ -125,6 +126,7 @@ def test_numbers_that_sqlite_gives_again_are_told(trials: Trials, listener: List
     assert listener.told() == [f"recovered {A}", f"failed {B}"]
 
 
+@ON_SQLITE
 def test_only_errors_are_told_where_that_is_asked_for(trials: Trials, instance: dg.DagsterInstance) -> None:
     errors, all_of_them = Listener(instance, alert_on="error"), Listener(instance)
     trials.severity = dg.AssetCheckSeverity.WARN

@@ -9,7 +9,7 @@ from dagster._core.test_utils import freeze_time
 
 from cpjump_assets.orchestration.alerting import runs
 from cpjump_assets.orchestration.alerting.collecting import Seen
-from cpjump_assets_tests.orchestration.alerting.trials import UI, Listener, Trials
+from cpjump_assets_tests.orchestration.alerting.trials import ON_SQLITE, UI, Listener, Trials
 
 A, B = (f"run:manifests:{partition}" for partition in "ab")
 
@@ -48,12 +48,14 @@ def test_a_failure_and_a_success_between_two_looks_are_both_told(trials: Trials,
     assert listener.told() == [f"failed {A}", f"recovered {A}"]
 
 
+@ON_SQLITE
 def test_a_range_is_named_by_its_ends(trials: Trials, listener: Listener) -> None:
     trials.failing = True
     trials.run("manifests", **{"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "c"})
     assert listener.told() == ["failed run:manifests:a...c"]
 
 
+@ON_SQLITE
 def test_a_run_that_was_launched_again_ends_the_first(
     trials: Trials, listener: Listener, instance: dg.DagsterInstance
 ) -> None:
@@ -128,6 +130,7 @@ def test_a_cursor_that_cannot_be_read_begins_anew(text: str | None) -> None:
     assert Seen.from_text(text) == Seen()
 
 
+@ON_SQLITE
 def test_a_cursor_is_read_as_it_was_written(trials: Trials, listener: Listener) -> None:
     trials.make("a", failing=True)
     listener.look()

@@ -17,7 +17,7 @@ from cpjump_assets.orchestration.alerting.keeping import InstanceKeeper
 from cpjump_assets.orchestration.alerting.sensor import alerts_sensor
 from cpjump_assets.science.errors import StoreError
 from cpjump_assets.settings import Settings
-from cpjump_assets_tests.orchestration.alerting.trials import Trials
+from cpjump_assets_tests.orchestration.alerting.trials import ON_SQLITE, Trials
 from cpjump_assets_tests.receivers import event_keys, http_receiver
 
 KEY = "check:manifest:sound:a"
@@ -59,6 +59,7 @@ def test_each_event_is_told_once_over_many_ticks(
     assert _told(platform) == [("failed", KEY), ("recovered", KEY)]
 
 
+@ON_SQLITE
 def test_a_channel_that_is_down_gets_it_later_and_holds_up_nobody(
     platform: Settings, trials: Trials, tick: Callable[[Settings], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +81,7 @@ def test_a_channel_that_is_down_gets_it_later_and_holds_up_nobody(
     assert _told(settings) == [("failed", KEY)]
 
 
+@ON_SQLITE
 def test_a_crash_before_the_first_try_loses_nothing(
     platform: Settings, trials: Trials, tick: Callable[[Settings], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_crash_before_the_first_try_loses_nothing(
     assert _told(platform) == [("failed", KEY)]
 
 
+@ON_SQLITE
 def test_two_ticks_at_once_do_not_send_twice(platform: Settings, trials: Trials) -> None:
     trials.check("a", broken=True)
     sensor, repository = alerts_sensor(platform), trials.definitions.get_repository_def()
@@ -125,6 +128,7 @@ def test_two_ticks_at_once_do_not_send_twice(platform: Settings, trials: Trials)
     assert len(http.posts) == 1
 
 
+@ON_SQLITE
 def test_a_state_that_cannot_be_read_fails_the_tick(
     platform: Settings, trials: Trials, tick: Callable[[Settings], str]
 ) -> None:

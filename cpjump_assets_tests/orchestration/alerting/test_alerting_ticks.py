@@ -18,7 +18,7 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster_shared.error import SerializableErrorInfo
 
-from cpjump_assets_tests.orchestration.alerting.trials import UI, Listener
+from cpjump_assets_tests.orchestration.alerting.trials import ON_SQLITE, UI, Listener
 
 _ERROR = SerializableErrorInfo("ValueError: the weather is bad\n", [], "ValueError")
 
@@ -115,6 +115,7 @@ def test_a_sensor_that_is_turned_on_tells_nothing_of_the_time_before(sensor: Ins
     assert listener.told() == [f"failed {KEY}"]
 
 
+@ON_SQLITE
 def test_a_schedule_is_named_as_one(listener: Listener, instance: dg.DagsterInstance) -> None:
     Instigator(instance, "refresh_schedule", InstigatorType.SCHEDULE).tick(TickStatus.FAILURE)
     (event,) = listener.look()

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from cpjump_assets.alerts.events import AlertEvent
 from cpjump_assets.alerts.state import AlertState
@@ -16,6 +17,8 @@ PARTS = dg.StaticPartitionsDefinition(["a", "b", "c"])
 UI = "http://ui.example:3000"
 CHECK = dg.AssetCheckKey(dg.AssetKey("manifest"), "sound")
 OTHER = dg.AssetCheckKey(dg.AssetKey("table"), "table_schema")
+ON_SQLITE = pytest.mark.parametrize("instance", ["sqlite"], indirect=True)
+"""For what no storage can make different; everything else is tried on both."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
