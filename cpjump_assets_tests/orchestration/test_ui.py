@@ -83,7 +83,7 @@ def test_the_figures_of_the_papers_are_shown_together(page: Page, ui_address: st
 def test_a_strategy_is_made_by_clicking(page: Page, ui_address: str, watched_lab: Lab, screenshot: Keep) -> None:
     frames: list[str | bytes] = []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(frame)))
-    before = _latest_manifest(watched_lab)
+    before = set(_runs(watched_lab))
     _open(page, f"{ui_address}/assets/split_manifest")
     page.get_by_role("button", name="Materialize").first.click()
     page.get_by_text("Select a partition or create one").click()
@@ -92,22 +92,22 @@ def test_a_strategy_is_made_by_clicking(page: Page, ui_address: str, watched_lab
     screenshot(page, "ui_materialize")
     page.get_by_role("button", name="Launch 1 run").click()
 
-    page.get_by_role("button", name="Launch 1 run").wait_for(state="hidden")
-    _open(page, f"{ui_address}/runs")
-    page.locator("a[href^='/runs/']", has_text=re.compile(r"^[0-9a-f]{8}$")).first.click()
+    wait_until(lambda: len(_runs(watched_lab)) > len(before), "the click has launched a run")
+    (launched,) = set(_runs(watched_lab)) - before
+    _open(page, f"{ui_address}/runs/{launched}")
     page.get_by_text("RUN_SUCCESS").or_(page.get_by_text("RUN_FAILURE")).first.wait_for()
     screenshot(page, "ui_run")
-    made = _latest_manifest(watched_lab)
-    assert (made.run_id != before.run_id, made.partition_key) == (True, GENE_COMPOUND)
+    assert _runs(watched_lab)[launched] is dg.DagsterRunStatus.SUCCESS
     with watched_lab.instance() as instance:
-        assert instance.get_run_by_id(made.run_id).status is dg.DagsterRunStatus.SUCCESS
+        made = instance.fetch_materializations(dg.AssetKey("split_manifest"), limit=1).records[0]
+    assert (made.run_id, made.partition_key) == (launched, GENE_COMPOUND)
     # The page was told by the websocket.
     assert any("pipelineRunLogs" in str(frame) and "ASSET_MATERIALIZATION" in str(frame) for frame in frames)
 
 
-def _latest_manifest(lab: Lab) -> dg.EventLogRecord:
+def _runs(lab: Lab) -> dict[str, dg.DagsterRunStatus]:
     with lab.instance() as instance:
-        return instance.fetch_materializations(dg.AssetKey("split_manifest"), limit=1).records[0]
+        return {run.run_id: run.status for run in instance.get_runs()}
 
 
 _LAUNCH = """
