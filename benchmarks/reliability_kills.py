@@ -23,6 +23,8 @@ from cpjump_assets.orchestration.refresh import OBSERVE_GALLERY, OBSERVE_REFEREN
 from cpjump_assets.web import open_instance
 
 _LOOK_SECONDS = 0.02
+_TELLING_SECONDS = 0.1
+"""A shorter time does not tell how fast the machine is."""
 _PARTITION = "dagster/partition"
 _STEP_ENDS = frozenset(
     {dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.STEP_SKIPPED}
@@ -87,7 +89,7 @@ class Timeline:
         events = self.events[stage]
         drawn = float(random.uniform(0, events[-1]))
         passed = int(np.searchsorted(events, drawn, side="right"))
-        return Moment(stage, passed, drawn - events[passed - 1])
+        return Moment(stage, passed, drawn - events[passed - 1], elapsed=events[passed - 1])
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,14 @@ class Moment:
         So many of its events are on record.
     seconds
         Time since the last of them; of ``START``, since the start of the process.
+    elapsed
+        Time from the first of them to the last, undisturbed: it tells how fast the machine is now.
     """
 
     stage: Stage
     events: int
     seconds: float
+    elapsed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,11 +149,13 @@ def started_until(platform: Platform, moment: Moment, known: frozenset[str]) -> 
     """
     if moment.stage == START:
         refresh = platform.start()  # nobody else looks into the Dagster home while the refresh makes it
-    else:
-        with open_instance(platform.settings) as instance:
-            refresh = platform.start()
-            wait_for(refresh, lambda: _has_come_to(instance, moment, known))
-    time.sleep(moment.seconds)
+        time.sleep(moment.seconds)
+        return refresh
+    with open_instance(platform.settings) as instance:
+        refresh = platform.start()
+        wait_for(refresh, lambda: _has_come_to(instance, moment, known))
+        seconds = moment.seconds * _slowness(instance, moment, known)
+    time.sleep(seconds)
     return refresh
 
 
@@ -168,9 +175,22 @@ def wait_for(refresh: RefreshProcess, holds: Callable[[], bool]) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
+def _run_of(instance: dg.DagsterInstance, stage: Stage, known: frozenset[str]) -> dg.DagsterRun | None:
+    return next((run for run in runs_since(instance, known) if Stage.of(run) == stage), None)
+
+
+def _slowness(instance: dg.DagsterInstance, moment: Moment, known: frozenset[str]) -> float:
+    """Tell how many times as long as undisturbed the stage has taken so far."""
+    run = _run_of(instance, moment.stage, known)
+    if run is None or moment.elapsed < _TELLING_SECONDS:
+        return 1.0
+    records = instance.get_records_for_run(run.run_id, limit=moment.events).records
+    first, last = (records[place].event_log_entry.timestamp for place in (0, -1))
+    return (last - first) / moment.elapsed
+
+
 def _has_come_to(instance: dg.DagsterInstance, moment: Moment, known: frozenset[str]) -> bool:
-    runs = runs_since(instance, known)
-    wanted = next((run for run in runs if Stage.of(run) == moment.stage), None)
+    wanted = _run_of(instance, moment.stage, known)
     # Before the run has started its file of events may not be there, and looking for it would make it.
     if wanted is None or wanted.status is dg.DagsterRunStatus.NOT_STARTED:
         return False

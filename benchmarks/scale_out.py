@@ -4,7 +4,7 @@ Belongs here: the plate assets that are made from tables alone, as runs of Dagst
 machine. Does not belong here: pulling, the stages one by one (``stages``).
 
 Everything runs on the cores of one machine: run, scheduler and workers share them, so that two workers cannot be twice
-as fast as the two threads of a run. What is seen is that the work is spread, and what the cluster itself takes.
+as fast as the two threads of a run: that is seen only of plates that wait instead of computing.
 
     python -m benchmarks.scale_out [--rounds N] [--json]
 """
@@ -15,6 +15,7 @@ import logging
 import random
 import statistics
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -43,6 +44,7 @@ ASSETS = (
 WORKLOADS = ((2000, 12), (300, 24))
 """Features and plates: profiles of a size that matters, and those of the demo."""
 HANDED_OVER = 200
+WAITING, WAIT_SECONDS = 48, 0.25
 ROUNDS = 3
 _SEED = 0
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -135,11 +137,15 @@ class Bench:
         return [self.store.describe(asset.key(str(plate))).digest for asset in ASSETS for plate in self.plates]
 
 
-class Nothing:
-    """Work that is nothing."""
+@dataclass(frozen=True)
+class Waits:
+    """Work that takes so long, and nothing of the processor."""
+
+    seconds: float
 
     def __call__(self, plate: str) -> str:
         """Give the plate back."""
+        time.sleep(self.seconds)
         return plate
 
     def confirm(self, result: str) -> None:
@@ -198,7 +204,7 @@ def measure(features: int, plates: int, among: Sequence[Engine], rounds: int) ->
 def hand_over(engine: Engine) -> Iterator[Overhead]:
     """Hand over plates of which there is nothing to make: connecting with the first, and each further one."""
     start = wall_seconds()
-    with plate_workers(Nothing(), name="nothing", scheduler=engine.scheduler, warn=print) as workers:
+    with plate_workers(Waits(0), name="nothing", scheduler=engine.scheduler, warn=print) as workers:
         workers.begin("first")()
         connected = wall_seconds()
         for wait in [workers.begin(f"plate {number}") for number in range(HANDED_OVER)]:
@@ -206,6 +212,19 @@ def hand_over(engine: Engine) -> Iterator[Overhead]:
         done = wall_seconds()
     yield Overhead("connecting, an asset", round(1000 * (connected - start + wall_seconds() - done), 1))
     yield Overhead("nothing to make, a plate", round(1000 * (done - connected) / HANDED_OVER, 1))
+
+
+def spread(engine: Engine) -> Row:
+    """Hand over plates that leave the processor alone, as if each worker had a machine of its own."""
+    with plate_workers(Waits(WAIT_SECONDS), name="waits", scheduler=engine.scheduler, warn=print) as workers:
+        workers.begin("first")()
+        start = wall_seconds()
+        waiting = {plate: workers.begin(plate) for plate in map(str, range(WAITING))}
+        came = {plate: wait() for plate, wait in waiting.items()}
+        seconds = wall_seconds() - start
+    same = all(plate == given for plate, given in came.items())
+    work = f"{WAITING} plates that wait {WAIT_SECONDS} s each"
+    return Row(work, engine.name, round(seconds, 2), round(WAITING / seconds, 2), same)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -216,7 +235,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     one_thread()
     with engines() as among:
-        for row in hand_over(among[-1]):
+        for row in (*hand_over(among[-1]), *map(spread, (engine for engine in among if engine.scheduler))):
             print(json.dumps(asdict(row)) if options.json else _line(row), flush=True)
         for features, plates in WORKLOADS:
             for row in measure(features, plates, among, options.rounds):
