@@ -33,7 +33,7 @@ class Incident:
     Attributes
     ----------
     subject, severity, what, link
-        As in the event that opened it.
+        As in the event that was told of it last.
     opened_by
         Key of that event.
     since, last_failure
@@ -168,10 +168,10 @@ def _apply(event: AlertEvent, incidents: dict[str, Incident]) -> AlertEvent | No
         )
         return event
     last = event.happened_at if event.happened_after(incident.last_failure) else incident.last_failure
-    incidents[key] = replace(
-        incident, failures=incident.failures + 1, last_failure=last, severity=event.severity, what=event.what
-    )
-    return event if _is_worse(event, incident) or _is_due_again(event, incident) else None
+    told = event if _is_worse(event, incident) or _is_due_again(event, incident) else None
+    now = incident if told is None else replace(incident, severity=told.severity, what=told.what, link=told.link)
+    incidents[key] = replace(now, failures=incident.failures + 1, last_failure=last)
+    return told
 
 
 def _is_worse(event: AlertEvent, incident: Incident) -> bool:

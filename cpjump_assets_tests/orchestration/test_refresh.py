@@ -4,7 +4,6 @@ import gzip
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -21,7 +20,7 @@ from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.simulate.s3.faults import ChangedObject, FaultPlan, FaultRule, FlippedBit
 from cpjump_assets.simulate.writer import GALLERY
 from cpjump_assets_tests.orchestration.asked import Watcher
-from cpjump_assets_tests.orchestration.lab import LAB_KEYS, LAB_PLATES, Lab, simulated_lab
+from cpjump_assets_tests.orchestration.lab import LAB_KEYS, LAB_PLATES, Lab
 
 PLATE_ASSETS = (
     tables.AGGREGATED_PROFILES,
@@ -134,21 +133,31 @@ def test_what_comes_of_simulated_data_says_so_and_is_not_compared(refreshed_lab:
     assert comparison["ours"].isna().all()
 
 
-def test_tables_hold_no_run_time_or_place(refreshed_lab: Lab, tmp_path: Path) -> None:
-    with simulated_lab(tmp_path / "elsewhere") as again:
-        _, error = again.refresh()
-        assert error is None
-        assert again.digests() == refreshed_lab.digests()
-
-
-def test_a_second_refresh_pulls_nothing_and_records_no_plate_again(lab: Lab) -> None:
+def test_a_second_refresh_is_the_job_of_the_ui_and_pulls_nothing_and_records_no_plate_again(lab: Lab) -> None:
     before = lab.digests()
     events = {asset: len(lab.materializations(asset)) for asset in PLATE_ASSETS}
-    _, error = lab.refresh()
-    assert error is None
+    foreign = _open_run_of_another_store(lab)
+    finished = lab.run("refresh")
+    assert finished.success, finished.errors
     assert not [request for request in lab.server.requests if request.key.endswith(".csv.gz")]
     assert lab.digests() == before
     assert {asset: len(lab.materializations(asset)) for asset in PLATE_ASSETS} == events
+    with lab.instance() as instance:
+        runs = instance.get_runs(filters=dg.RunsFilter(tags={"cpjump/refresh": finished.run_id[:8]}))
+        assert instance.get_run_by_id(foreign).status is dg.DagsterRunStatus.STARTED
+    assert [run.job_name for run in reversed(runs)][-4:] == ["strategy", "strategy", "strategy", "comparison"]
+    assert all(run.is_success for run in runs)
+
+
+def _open_run_of_another_store(lab: Lab) -> str:
+    """Record a run that a refresh of another store has begun, as both may share an instance."""
+    with lab.instance() as instance:
+        tags = {"cpjump/refresh": "x", "cpjump/refreshed_store": "another"}
+        run = instance.create_run_for_job(build_defs(lab.settings).resolve_job_def("metadata"), tags=tags)
+        instance.report_dagster_event(
+            dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name="metadata"), run.run_id
+        )
+    return run.run_id
 
 
 def test_one_changed_plate_is_made_again_and_no_other_and_automation_leaves_it_to_the_refresh(
@@ -244,22 +253,10 @@ def test_another_configuration_makes_a_plate_again(lab: Lab, monkeypatch: pytest
     assert after.digest != before.digest
 
 
-def test_a_refresh_leaves_the_runs_of_another_store_alone(lab: Lab) -> None:
-    with lab.instance() as instance:
-        tags = {"cpjump/refresh": "x", "cpjump/refreshed_store": "another"}
-        run = instance.create_run_for_job(build_defs(lab.settings).resolve_job_def("metadata"), tags=tags)
-        instance.report_dagster_event(
-            dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name="metadata"), run.run_id
-        )
-    assert lab.refresh()[1] is None
-    with lab.instance() as instance:
-        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
-
-
-def test_plates_per_run_splits_the_range(lab: Lab) -> None:
-    finished, error = lab.refresh(RefreshRequest(plates_per_run=1))
-    assert error is None
-    assert sum(run.planned.job == "profiles" for run in finished) == len(LAB_KEYS)
+def test_plates_per_run_splits_the_range() -> None:
+    plan = refresh_plan(LAB_KEYS, plates_per_run=1)
+    for job in ("profiles", "reproduction"):
+        assert [run.plate_range for run in plan if run.job == job] == [(key, key) for key in LAB_KEYS]
 
 
 def test_a_plate_that_is_not_listed_is_one_clear_error(lab: Lab) -> None:
@@ -277,15 +274,6 @@ def test_plates_that_the_gallery_lacks_are_a_counted_warning(refreshed_lab: Lab)
     assert not evaluation.passed
     assert evaluation.severity is dg.AssetCheckSeverity.WARN
     assert evaluation.metadata["missing"].value == 51 - len(LAB_KEYS)
-
-
-def test_the_refresh_job_of_the_ui_runs_the_same_plan(lab: Lab) -> None:
-    finished = lab.run("refresh")
-    assert finished.success, finished.errors
-    with lab.instance() as instance:
-        runs = instance.get_runs(filters=dg.RunsFilter(tags={"cpjump/refresh": finished.run_id[:8]}))
-    assert [run.job_name for run in reversed(runs)][-4:] == ["strategy", "strategy", "strategy", "comparison"]
-    assert all(run.is_success for run in runs)
 
 
 def test_a_failed_run_ends_the_refresh_unless_it_is_a_strategy_or_compares_profiles() -> None:

@@ -217,7 +217,7 @@ def test_a_range_that_an_earlier_download_left_half_way_is_taken_up_where_it_sto
     first = min(large.asked()[before:], key=lambda asked: int(re.search(r"\d+", asked)[0]))
     start = int(re.search(r"\d+", first)[0])
     assert 4 * RANGE + 0.95 * RANGE < start < 5 * RANGE  # of what was missing, 0.7 came in each of three tries
-    assert done.resumed_bytes == start
+    assert start <= done.resumed_bytes < start + RANGE  # a part of the next range may have come too
     assert (done.verification, done.retries) == (large.proof, 0)
 
 

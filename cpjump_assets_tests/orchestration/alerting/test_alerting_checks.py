@@ -141,4 +141,4 @@ def test_only_errors_are_told_where_that_is_asked_for(trials: Trials, instance: 
     trials.check("a", broken=True)
     (event,) = errors.look()
     assert (event.state, event.what) == ("recovered", "Check sound of manifest for a fails as a warning only")
-    assert all_of_them.told() == []
+    assert all_of_them.told() == [f"failed {A}"]  # the warning became an error
