@@ -19,7 +19,7 @@ _CROSSES = (
     "This strategy does not promise it, so nothing is stopped: read the wells in the check's metadata before comparing "
     "scores across subsets, or take a strategy that promises it."
 )
-_ALTERED = "A stored table is not what it must be: `cpjump verify` names altered files; materialize the asset again."
+_ALTERED = "A stored table is not what it must be: the job `verify` names altered files; materialize the asset again."
 _ALTERED_MANIFEST = (
     "Somebody altered the stored manifest after it was made: materialize split_manifest of this strategy again, and "
     "find out who writes to the store."
@@ -28,7 +28,7 @@ _PLATES = (
     "Nothing is stopped. Read the plates in the check's metadata; `cpjump doctor` says whether the gallery holds them."
 )
 _IMAGES = "Nothing is stopped. Read the images in the check's metadata, and leave them out of training if need be."
-_LOST = "Files were altered or removed since they were made: materialize the asset again, and run `cpjump verify`."
+_LOST = "Files were altered or removed since they were made: materialize the asset again, and run the job `verify`."
 _SEEN_ELSEWHERE = (
     "Profiles were fitted on wells outside of train and must not be used: materialize the train assets of this "
     "strategy again from its present manifest."
