@@ -128,16 +128,17 @@ def test_copies_in_a_store_in_s3_are_read_again(tmp_path: Path) -> None:
     file = tmp_path / "a.csv.gz"
     file.write_bytes(b"pulled")
     with moto_store() as server:
-        objects = S3Objects(server.place("lab/gallery"))
+        objects = S3Objects(server.place("read_again/gallery"))
         sound, damaged = (objects.publish(f"p/{name}.csv.gz.etag", file) for name in "ab")
-        server.put(f"lab/gallery/{damaged.object_name}", b"polled")
-        settings = Settings(store=server.url("lab"), store_endpoint=server.endpoint, work=tmp_path)
+        server.put(f"read_again/gallery/{damaged.object_name}", b"polled")
+        settings = Settings(store=server.url("read_again"), store_endpoint=server.endpoint, work=tmp_path)
         with dg.DagsterInstance.ephemeral() as instance:
             job = build_defs(settings).resolve_job_def("verify")
             result = job.execute_in_process(instance=instance, raise_on_error=False)
     _, line = _failure(result).description.splitlines()
-    assert line.startswith(f"{server.url('lab')}/gallery/{damaged.name}: expected sha256 {sound.sha256}, found sha256 ")
-    assert f"; remove {server.url('lab')}/gallery/{damaged.name}.json: the next refresh " in line
+    place = f"{server.url('read_again')}/gallery/{damaged.name}"
+    assert line.startswith(f"{place}: expected sha256 {sound.sha256}, found sha256 ")
+    assert f"; remove {place}.json: the next refresh " in line
     shown = {name: entry.value for name, entry in _failure(result).metadata.items()}
     assert (shown["copies in S3"], shown["bytes of copies in S3"], shown["bad files"]) == (2, 6, 1)
 
