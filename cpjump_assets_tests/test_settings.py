@@ -44,12 +44,12 @@ def test_every_setting_survives_the_way_to_a_child_process() -> None:
 
 
 def test_a_store_in_s3_works_in_a_folder_of_this_machine() -> None:
-    settings = Settings.from_environment({"CPJUMP_STORE": "s3://lab/cpjump/", "CPJUMP_WORK": "/work"})
-    assert (settings.store_url, settings.folder) == ("s3://lab/cpjump", Path("/work"))
-    assert settings.gallery_folder == Path("/work/gallery")
-    assert settings.dagster_home == Path("/work/dagster_home")
+    settings = Settings.from_environment({"CPJUMP_STORE": "s3://lab/cpjump/", "CPJUMP_WORK": "/scratch"})
+    assert (settings.store_url, settings.folder) == ("s3://lab/cpjump", Path("/scratch"))
+    assert settings.gallery_folder == Path("/scratch/gallery")
+    assert settings.dagster_home == Path("/scratch/dagster_home")
     assert Settings.from_environment(settings.to_environment()) == settings
-    assert Settings(store=Path("/store"), work=Path("/work")).folder == Path("/store")
+    assert Settings(store=Path("/store"), work=Path("/scratch")).folder == Path("/store")
 
 
 @pytest.mark.parametrize(

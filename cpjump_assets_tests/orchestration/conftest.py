@@ -1,6 +1,7 @@
 """The lab, untouched and refreshed; tests that change something take a copy of their own."""
 
 import fcntl
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,9 +43,14 @@ def labs_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
 
 
 @pytest.fixture(scope="session")
-def refreshed_lab(labs_folder: Path) -> Iterator[Lab]:
-    """Give a lab in which everything but images has been made once; read only."""
-    with served_lab(_made_once(labs_folder / "refreshed", _refresh)) as lab:
+def refreshed_lab(labs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Give a lab in which everything but images has been made once; read only.
+
+    It was made for all test processes, and each has a copy of its own: SQLite makes and removes files beside a
+    database that is read, which would be in the way of another process that copies the folder.
+    """
+    made = _made_once(labs_folder / "refreshed", _refresh)
+    with served_lab(shutil.copytree(made, tmp_path_factory.mktemp("own") / "lab")) as lab:
         yield lab
 
 

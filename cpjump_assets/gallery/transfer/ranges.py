@@ -132,7 +132,7 @@ class RangedTask(Task):
                 pause = max(_LOOK_EVERY, (since - began) / _RECORD_SHARE)
 
     def _fetch(self, record: RangeRecord, number: int, file: int, under_way: dict[int, _Range], abandon: Event) -> None:
-        if self._conduct.stop.is_set():
+        if self._conduct.stop.is_set() or abandon.is_set():
             raise PullStoppedError(self.wanted.key)
         stream, start, _ = under_way[number] = self._begin_range(record, number, file)
         conduct = replace(self._conduct, stop=abandon, on_bytes=self._count)
@@ -144,7 +144,11 @@ class RangedTask(Task):
             stream.run(self._reader, file, conduct)
 
         what = f"{self.wanted.key}, bytes {start} to {stream.stop},"
-        _, retries = try_repeatedly(attempt, what, conduct.retry, wait=abandon.wait, on_retry=conduct.on_retry)
+        try:
+            _, retries = try_repeatedly(attempt, what, conduct.retry, wait=abandon.wait, on_retry=conduct.on_retry)
+        except BaseException:
+            abandon.set()  # here, and not when the watch sees it: this thread would begin the next range meanwhile
+            raise
         with self._lock:
             self.retries += retries
 

@@ -217,7 +217,7 @@ def test_a_range_that_an_earlier_download_left_half_way_is_taken_up_where_it_sto
     first = min(large.asked()[before:], key=lambda asked: int(re.search(r"\d+", asked)[0]))
     start = int(re.search(r"\d+", first)[0])
     assert 4 * RANGE + 0.95 * RANGE < start < 5 * RANGE  # of what was missing, 0.7 came in each of three tries
-    assert start <= done.resumed_bytes < start + RANGE  # a part of the next range may have come too
+    assert done.resumed_bytes == start
     assert (done.verification, done.retries) == (large.proof, 0)
 
 
@@ -233,11 +233,11 @@ def test_nothing_is_recorded_before_its_bytes_are_on_the_disk(large, monkeypatch
 
 def test_it_is_recorded_while_ranges_come_so_that_a_kill_loses_little(large, monkeypatch):
     monkeypatch.setattr(ranges_module, "_LOOK_EVERY", 0.01)
-    large.fail(FaultRule(StalledBody(seconds=0.1)))
+    large.fail(FaultRule(StalledBody(seconds=0.3)))
     seen = set()
     large.fetch(on_bytes=lambda count: seen.add(large.side.read_text() if large.side.exists() else ""))
     _assert_right(large)
-    assert len(seen) > 2  # more on a machine that does nothing else
+    assert len(seen) > 4
 
 
 def test_a_download_that_is_stopped_keeps_what_is_done(large):

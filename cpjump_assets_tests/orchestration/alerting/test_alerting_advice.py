@@ -29,7 +29,7 @@ def test_a_promise_and_a_rule_that_is_none_are_told_apart() -> None:
     )
     assert "must not be used" in promise
     assert "nothing is stopped" in rule
-    assert "cpjump verify" in schema
+    assert "job `verify`" in schema
 
 
 def test_the_table_names_nothing_that_is_not_there(definitions: dg.Definitions) -> None:
