@@ -22,7 +22,8 @@ from benchmarks.reliability_process import END_SECONDS, HangError, RefreshProces
 from cpjump_assets.orchestration.refresh import OBSERVE_GALLERY, OBSERVE_REFERENCE, refresh_plan
 from cpjump_assets.web import open_instance
 
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS = 0.1
+"""Looking reads the record, which takes a refresh's processor from it; how long ago an event was, its own time says."""
 _TELLING_SECONDS = 0.1
 """A shorter time does not tell how fast the machine is."""
 _PARTITION = "dagster/partition"
@@ -154,8 +155,8 @@ def started_until(platform: Platform, moment: Moment, known: frozenset[str]) -> 
     with open_instance(platform.settings) as instance:
         refresh = platform.start()
         wait_for(refresh, lambda: _has_come_to(instance, moment, known))
-        seconds = moment.seconds * _slowness(instance, moment, known)
-    time.sleep(seconds)
+        seconds = _seconds_until(instance, moment, known)
+    time.sleep(max(0.0, seconds))
     return refresh
 
 
@@ -179,14 +180,15 @@ def _run_of(instance: dg.DagsterInstance, stage: Stage, known: frozenset[str]) -
     return next((run for run in runs_since(instance, known) if Stage.of(run) == stage), None)
 
 
-def _slowness(instance: dg.DagsterInstance, moment: Moment, known: frozenset[str]) -> float:
-    """Tell how many times as long as undisturbed the stage has taken so far."""
+def _seconds_until(instance: dg.DagsterInstance, moment: Moment, known: frozenset[str]) -> float:
+    """Give the time from now to a moment whose events are on record; longer where the stage went slowly so far."""
     run = _run_of(instance, moment.stage, known)
-    if run is None or moment.elapsed < _TELLING_SECONDS:
-        return 1.0
+    if run is None:
+        return 0.0
     records = instance.get_records_for_run(run.run_id, limit=moment.events).records
     first, last = (records[place].event_log_entry.timestamp for place in (0, -1))
-    return (last - first) / moment.elapsed
+    slowness = (last - first) / moment.elapsed if moment.elapsed >= _TELLING_SECONDS else 1.0
+    return last + moment.seconds * slowness - time.time()
 
 
 def _has_come_to(instance: dg.DagsterInstance, moment: Moment, known: frozenset[str]) -> bool:
