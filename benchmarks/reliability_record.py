@@ -30,6 +30,7 @@ from cpjump_assets.web import open_instance
 
 _SHOWN = 4
 _ALL = 10_000
+_OF_PLATES = frozenset({"profiles", "reproduction"})
 _KINDS = (".parquet", ".png", ".svg")
 _GROUPS = ("metadata", "splits", "profiles", "benchmark")
 _ASSETS = {(asset.group, asset.name): asset for asset in vars(tables).values() if isinstance(asset, StoredAsset)}
@@ -163,16 +164,18 @@ class Record:
                         yield f"{key.to_user_string()} {partition or ''} is stale"
 
     def plates_recorded(self, known: frozenset[str]) -> Counter[Partitioned]:
-        """Count the records of plates that were made in runs that were not known before."""
-        counted: Counter[Partitioned] = Counter()
-        for run in self.runs:
-            if run.run_id in known:
-                continue
-            kind = dg.DagsterEventType.ASSET_MATERIALIZATION
-            for record in self._instance.get_records_for_run(run.run_id, of_type=kind).records:
-                if run.job_name in ("profiles", "reproduction"):
-                    counted[record.asset_key.to_user_string(), record.partition_key] += 1
-        return counted
+        """Count the records of plates, as each asset lists them, of runs that were not known before.
+
+        SQLite keeps the events of a run and those of an asset in two files, so that a full disk can leave an event in
+        the first that the second lacks: the asset was not recorded then, and the next refresh records it.
+        """
+        runs = {run.run_id for run in self.runs if run.job_name in _OF_PLATES} - known
+        return Counter(
+            (key.to_user_string(), record.partition_key)
+            for key in self._instance.all_asset_keys()
+            for record in self._instance.fetch_materializations(key, limit=_ALL).records
+            if record.run_id in runs
+        )
 
 
 def bad_files(platform: Platform) -> Iterator[str]:

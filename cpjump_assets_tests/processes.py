@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -153,7 +154,7 @@ def running_postgres() -> Iterator[Postgres]:
     if not found:
         pytest.skip("Postgres is not installed")
     # Not below pytest's folders: the user that runs the server may not enter those of root, and socket names are short.
-    home = Path("/tmp") / f"pg{free_port()}"
+    home = Path(tempfile.gettempdir()) / f"pg{free_port()}"
     server = Postgres(home, free_port(), found[-1])
     home.mkdir()
     try:

@@ -5,7 +5,7 @@ a service (apprise makes it of plain text).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from cpjump_assets.alerts.events import AlertEvent, Subject
@@ -96,15 +96,22 @@ def _group_of(event: AlertEvent) -> tuple[int, str, str, str]:
 
 
 def _group_text(group: list[AlertEvent]) -> str:
-    """Write a group: one event as it is; several with a line for each, and what they share once."""
+    """Write a group: one event as it is; several with lines of their own, and what they share once."""
     first = group[0]
     if len(group) == 1:
-        heading, said = label_of(first.subject), [first.what, *_numbers_line(first)]
+        heading, said, shared = label_of(first.subject), [first.what, *_numbers_line(first)], first
     else:
         heading = f"{first.subject.name}, {len(group)} of them:"
-        said = [f"- {event.subject.partition or event.subject.name}: {event.what}" for event in group[:_NAMED]]
+        shared = first if len({event.link for event in group}) == 1 else replace(first, link=None)
+        said = [line for event in group[:_NAMED] for line in _lines_in_group(event, link_is_shared=shared is first)]
         said += [f"- and {len(group) - _NAMED} more"] if len(group) > _NAMED else []
-    return "\n".join([f"[{level_of(first)}] {heading}", *said, *_guidance(first)])
+    return "\n".join([f"[{level_of(first)}] {heading}", *said, *_guidance(shared)])
+
+
+def _lines_in_group(event: AlertEvent, *, link_is_shared: bool) -> list[str]:
+    own_link = [] if link_is_shared or event.link is None else [event.link]
+    below = [f"  {line}" for line in (*_numbers_line(event), *own_link)]
+    return [f"- {event.subject.partition or event.subject.name}: {event.what}", *below]
 
 
 def _numbers_line(event: AlertEvent) -> list[str]:

@@ -178,12 +178,10 @@ def map_plates(
     ClusterError
         If the plates are for a cluster, and it cannot make any.
     """
-    plates, store = list(context.partition_keys), platform.store
-    recorded = recorded_versions(context.instance, asset, plates)
-    work = PlateWork(store, asset, make, schema)
+    plates = list(context.partition_keys)
+    log = _PlateLog(context, asset, schema, recorded_versions(context.instance, asset, plates))
+    work = PlateWork(platform.store, asset, make, schema)
     failures: dict[str, CpjumpError] = {}
-    remade = 0
-    pointers = _EventPointers(context.instance)
     with (
         plate_workers(work, name=asset.name, scheduler=platform.dask_scheduler, warn=context.log.warning) as workers,
         _threads() as pool,
@@ -191,32 +189,62 @@ def map_plates(
 
         def begin(plate: str) -> tuple[Mapping[str, str], Callable[[], _Finished]]:
             wanted = source(plate)
-            stored = store.find(asset.key(plate))
-            if stored is not None and _is_current(stored, wanted.provenance, recorded.get(plate)):
+            stored = platform.store.find(asset.key(plate))
+            if stored is not None and _is_current(stored, wanted.provenance, log.recorded.get(plate)):
                 return wanted.upstream, partial(_Finished, stored, None)
             return wanted.upstream, workers.begin(plate, wanted)
 
         for plate, begun in _begin_ahead(pool, begin, plates):
             try:
                 upstream, finish = begun.result()
-                stored, metadata = finish()
+                finished = finish()
             except ClusterError:
                 raise
             except CpjumpError as error:
                 failures[plate] = error
                 context.log.error(f"{asset.name} of plate {plate}: {error}")
-                continue
-            remade += metadata is not None
-            # A run that somebody launched for these plates must show each; a refresh shows what it made.
-            if recorded.get(plate) != stored.digest or metadata is not None or REFRESH_TAG not in context.run.tags:
-                lineage = _lineage_tags(upstream, plate, pointers)
-                shown = {**table_metadata(stored, schema), **(metadata or {})}
-                context.log_event(_plate_event(asset, plate, stored, lineage, shown))
-    context.log.info(f"{asset.name}: {remade} plates made, {len(plates) - remade - len(failures)} unchanged")
+            else:
+                log.take(plate, upstream, finished)
+    unchanged = len(plates) - log.remade - len(failures)
+    context.log.info(f"{asset.name}: {log.remade} plates made, {unchanged} unchanged")
     if failures:
         lines = [f"{plate}: {error}" for plate, error in failures.items()]
         raise dg.Failure(f"{len(lines)} of {len(plates)} plates failed. " + "; ".join(lines), allow_retries=False)
     return dg.MaterializeResult(metadata={PLATES_RECORDED: True})
+
+
+class _PlateLog:
+    """Records the plates of a run.
+
+    Parameters
+    ----------
+    context, asset, schema
+        Of the run: where to record, of which asset, and what its tables keep to.
+    recorded
+        The data version on record of each plate when the run began.
+    """
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        asset: StoredAsset,
+        schema: "TableSchema | None",
+        recorded: Mapping[str, str],
+    ) -> None:
+        self._context, self._asset, self._schema, self.recorded = context, asset, schema, recorded
+        self._pointers = _EventPointers(context.instance)
+        # A run that somebody launched for these plates must show each; a refresh shows what it made.
+        self._shows_all = REFRESH_TAG not in context.run.tags
+        self.remade = 0
+
+    def take(self, plate: str, upstream: Mapping[str, str], finished: _Finished) -> None:
+        """Record a plate whose table is in the store, unless the record says so already."""
+        stored, metadata = finished
+        self.remade += metadata is not None
+        if self._shows_all or metadata is not None or self.recorded.get(plate) != stored.digest:
+            lineage = _lineage_tags(upstream, plate, self._pointers)
+            shown = {**table_metadata(stored, self._schema), **(metadata or {})}
+            self._context.log_event(_plate_event(self._asset, plate, stored, lineage, shown))
 
 
 @contextmanager

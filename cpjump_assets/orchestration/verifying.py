@@ -90,7 +90,7 @@ def verify_stored(instance: dg.DagsterInstance, store: "Store") -> StoredReport:
         read += 1
         wrong = _check_table(instance, store, asset, partition)
         if wrong is not None:
-            if _is_being_made(instance, asset):
+            if _is_being_made(instance, asset, partition):
                 under_way.append(wrong.name)
             else:
                 bad.append(wrong)
@@ -149,8 +149,8 @@ def _digest(store: "Store", name: str) -> str:
         return str(error)
 
 
-def _is_being_made(instance: dg.DagsterInstance, asset: StoredAsset) -> bool:
-    planned = instance.event_log_storage.get_latest_planned_materialization_info(asset.asset_key)
+def _is_being_made(instance: dg.DagsterInstance, asset: StoredAsset, partition: str | None) -> bool:
+    planned = instance.event_log_storage.get_latest_planned_materialization_info(asset.asset_key, partition)
     run = None if planned is None else instance.get_run_by_id(planned.run_id)
     return run is not None and not run.is_finished
 

@@ -86,8 +86,10 @@ def test_every_channel_takes_every_message_once(desk: Desk) -> None:
 
 
 def test_nothing_is_saved_when_nothing_is_to_do(desk: Desk) -> None:
+    before, mail = desk.state, Fake("mail")
     desk.crash_before_save = True
-    desk.deliver(Fake("mail"))
+    assert desk.deliver(mail) == before
+    assert mail.tried == []
 
 
 def test_a_channel_that_is_down_does_not_stop_the_others_and_is_tried_again(desk: Desk) -> None:

@@ -51,6 +51,7 @@ def test_a_digest_counts_groups_and_carries_every_key() -> None:
     shown = [line for line in lines if line.startswith("- ")]
     assert shown[0] == "- 2020_11_04_CPJUMP1.BR00000000: plate_quality on normalized_profiles failed."
     assert (len(shown), shown[-1]) == (11, "- and 41 more")
+    assert lines.count("  wells that cross: 12") == 10
     assert sorted(event_keys(digest.body)) == sorted(digest.keys)
     assert len(set(digest.keys)) == 53
 
@@ -59,3 +60,11 @@ def test_a_digest_groups_runs_by_their_job() -> None:
     runs = [event(Subject("run", job, partition=key)) for job in ("plates", "images") for key in ("a", "b", "c")]
     headings = [line for line in message(*runs).body.splitlines() if line.startswith("[")]
     assert headings == ["[error] images, 3 of them:", "[error] plates, 3 of them:"]
+    links = ["https://lab.org/runs/1", "https://lab.org/runs/2"]
+    body = message(*(replace(run, link=link) for run, link in zip(runs, links, strict=False))).body
+    assert [line for line in body.splitlines() if "lab.org" in line] == [f"  {link}" for link in links]
+
+
+def test_a_link_that_a_group_shares_stands_once() -> None:
+    plates = [event(plate_check(number)) for number in range(3)]
+    assert message(*plates).body.count("http://") == 1

@@ -168,8 +168,11 @@ def test_one_changed_plate_is_made_again_and_no_other_and_automation_leaves_it_t
     before = lab.digests()
     watcher = Watcher(lab)
     assert watcher.asked() == {}
-    _, error = lab.refresh(after_run=watcher.expect_silence_after("profiles", "batch", "strategy"))
+    one_by_one = RefreshRequest(plates_per_run=1)
+    runs, error = lab.refresh(one_by_one, after_run=watcher.expect_silence_after("profiles", "batch", "strategy"))
     assert error is None
+    spans = [run.planned.plate_range for run in runs if run.planned.job == "profiles"]
+    assert spans == [(key, key) for key in LAB_KEYS]
     monkeypatch.setattr(automation, "_BETWEEN_RUNS", timedelta(0))
     assert watcher.asked() == watcher.asked() == {}
     after = lab.digests()

@@ -106,22 +106,27 @@ def test_each_bad_file_is_a_line_with_what_to_do(lab: Lab) -> None:
     assert {item.name for item in _stored(lab).bad} == set(bad) - {gone, pulled.relative_to(root).as_posix()}
 
 
-def test_a_table_that_a_run_is_making_is_not_called_bad(verified_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_a_run_is_making_is_not_called_bad_and_its_neighbour_is(
+    verified_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(verifying, "_STORED", (tables.SPLIT_MANIFEST,))
-    path = verified_lab.store.root / MANIFEST
-    content = path.read_bytes()
-    _flip(path)
+    neighbour = f"splits/split_manifest/{STRATEGIES[0]}.parquet"
+    before = {name: (verified_lab.store.root / name).read_bytes() for name in (MANIFEST, neighbour)}
+    for name in before:
+        _flip(verified_lab.store.root / name)
     try:
-        assert [item.name for item in _stored(verified_lab).bad] == [MANIFEST]
+        assert {item.name for item in _stored(verified_lab).bad} == set(before)
         with verified_lab.instance() as instance:
             job = build_defs(verified_lab.settings).resolve_job_def("strategy")
             run = instance.create_run_for_job(job, tags={"dagster/partition": STRATEGIES[-1]})
             report = verify_stored(instance, verified_lab.store)
-            assert (report.under_way, report.bad) == ((MANIFEST,), ())
+            assert report.under_way == (MANIFEST,)
+            assert [item.name for item in report.bad] == [neighbour]
             instance.report_run_failed(run)
-        assert [item.name for item in _stored(verified_lab).bad] == [MANIFEST]
+        assert {item.name for item in _stored(verified_lab).bad} == set(before)
     finally:
-        path.write_bytes(content)
+        for name, content in before.items():
+            (verified_lab.store.root / name).write_bytes(content)
 
 
 def test_copies_in_a_store_in_s3_are_read_again(tmp_path: Path) -> None:

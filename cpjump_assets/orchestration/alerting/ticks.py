@@ -36,7 +36,7 @@ class SeenTicks:
         When the last look was, in seconds since 1970: of a sensor that was turned on since, all later ticks are told.
     last
         Start and number of the last tick that was told, and whether it failed, by the selector of its sensor or
-        schedule.
+        schedule; before the first one, the look before it was seen, and 0.
     """
 
     looked_at: float = 0.0
@@ -62,8 +62,8 @@ def look_at_ticks(
     for state in instance.all_instigator_state(instigator_statuses=running):
         if state.instigator_type not in _KINDS:
             continue
-        # What was turned on since the last look begins well.
-        start, number, failed = since.last.get(state.selector_id, (since.looked_at, 0, False))
+        # What was turned on since the last look begins well, and its first tick may go on through many looks.
+        start, number, failed = last.setdefault(state.selector_id, (since.looked_at, 0, False))
         done = _ended_ticks(instance, state, after=None if seen is None else start, number=number)
         if done:
             last[state.selector_id] = (done[-1].timestamp, done[-1].tick_id, _failed(done[-1]))

@@ -104,6 +104,20 @@ def test_a_tick_that_goes_on_is_told_when_it_ends(sensor: Instigator, listener: 
     assert listener.told() == [f"failed {KEY}"]
 
 
+def test_a_first_tick_that_goes_on_through_many_looks_is_told_when_it_ends(
+    listener: Listener, instance: dg.DagsterInstance
+) -> None:
+    assert listener.told() == []
+    sensor = Instigator(instance, "faulty")
+    sensor.now = listener.seen.ticks.looked_at
+    running = sensor.tick(TickStatus.STARTED)
+    for _ in range(5):
+        listener.later += 60
+        assert listener.told() == []
+    sensor.tick(TickStatus.FAILURE, running)
+    assert listener.told() == [f"failed {KEY}"]
+
+
 def test_a_sensor_that_is_turned_on_tells_nothing_of_the_time_before(sensor: Instigator, listener: Listener) -> None:
     sensor.tick(TickStatus.FAILURE)
     sensor.turn(InstigatorStatus.STOPPED)

@@ -89,19 +89,23 @@ class Trials:
 
 @dataclass
 class Listener:
-    """Looks at an instance as the sensor does; ``look`` gives what is news since the last one."""
+    """Looks at an instance as the sensor does; ``look`` gives what is news since the last one.
+
+    ``later`` is how far its clock is ahead, in seconds.
+    """
 
     instance: dg.DagsterInstance
     checks: Collection[dg.AssetCheckKey] = (CHECK, OTHER)
     alert_on: str = "warning"
     state: AlertState = field(default_factory=AlertState)
+    later: float = 0.0
 
     def look(self) -> list[AlertEvent]:
         """Give the events that became messages; the state goes through its text, as between two ticks."""
         before = AlertState.from_text(self.state.to_text())
         assets = {key.asset_key for key in self.checks}
         watched = Watched(self.checks, assets, UI, self.alert_on)
-        now = datetime.now(UTC).timestamp()
+        now = datetime.now(UTC).timestamp() + self.later
         events, seen = collect(self.instance, watched, Seen.from_text(before.cursor), now=now)
         after = before.receive(events, seen.to_text())
         self.state = replace(after, outbox=())
