@@ -9,8 +9,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from cpjump_assets.science.errors import StoreError
 from cpjump_assets.storage.atomic import atomic_path, sweep_abandoned
 from cpjump_assets.storage.digests import file_digest
+
+
+class NotAsWrittenError(StoreError):
+    """A file is not there, or is not what was written: to make it again mends that, which no other failure does."""
 
 
 class Files(Protocol):
@@ -34,8 +39,10 @@ class Files(Protocol):
 
         Raises
         ------
+        NotAsWrittenError
+            If what is in the store is not what was written.
         StoreError
-            If it cannot be fetched, or what is in the store is not what was written.
+            If it cannot be fetched.
         """
 
     def exists(self, name: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cpjump_assets.science.errors import StoreError
+from cpjump_assets.storage.files import NotAsWrittenError
 
 SUFFIX = ".json"
 _VERSION = 1
@@ -18,7 +18,7 @@ _OBJECT = re.compile(rf"(?P<name>.+)\.[0-9a-f]{{{_DIGITS}}}", re.DOTALL)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class BadManifestError(StoreError):
+class BadManifestError(NotAsWrittenError):
     """A manifest is not what this platform writes."""
 
 

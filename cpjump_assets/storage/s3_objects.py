@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 
 from cpjump_assets.science.errors import StoreError
 from cpjump_assets.storage.digests import file_digest
+from cpjump_assets.storage.files import NotAsWrittenError
 from cpjump_assets.storage.manifest import SUFFIX, BadManifestError, Manifest, object_name
 from cpjump_assets.storage.s3_place import S3Place, is_absent
 
@@ -31,7 +32,7 @@ PART_SIZE = 64 * 1024**2
 _CHUNK = 1024**2
 
 
-class DamagedObjectError(StoreError):
+class DamagedObjectError(NotAsWrittenError):
     """An object of the store is not what was written, or is gone."""
 
 

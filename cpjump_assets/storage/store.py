@@ -25,7 +25,7 @@ from cpjump_assets.science.features import Matrix, Profiles
 from cpjump_assets.storage.arrow_frames import text_columns, to_arrow, to_frame
 from cpjump_assets.storage.digests import file_digest as file_digest
 from cpjump_assets.storage.file_state import FileState
-from cpjump_assets.storage.files import Files, LocalFiles
+from cpjump_assets.storage.files import Files, LocalFiles, NotAsWrittenError
 from cpjump_assets.storage.profile_table import ProfileTable, write_profile_table
 
 _FOOTER_KEY = b"cpjump"
@@ -212,8 +212,10 @@ class Store:
 
         Raises
         ------
-        StoreError
+        NotAsWrittenError
             If the table was never made, or the file is not the Parquet file that was written.
+        StoreError
+            If the store cannot be asked.
         """
         with self.readable(key) as path:
             return to_frame(pq.read_table(path, columns=None if columns is None else list(columns)))
@@ -251,7 +253,7 @@ class Store:
             status = path.stat()
             content = _content_of(path, FileState.of(status))
         if content.provenance is None:
-            raise StoreError(f"{path} carries no provenance: it was not written by this platform")
+            raise NotAsWrittenError(f"{path} carries no provenance: it was not written by this platform")
         return StoredTable(
             key=key,
             digest=content.digest,
@@ -263,10 +265,16 @@ class Store:
         )
 
     def find(self, key: TableKey) -> StoredTable | None:
-        """Describe a table that is there and readable; None where there is no such table."""
+        """Describe a table; None where it is not there, or is not the one that was written.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be asked.
+        """
         try:
             return self.describe(key)
-        except StoreError:
+        except NotAsWrittenError:
             return None
 
     def remove(self, key: TableKey) -> None:
@@ -295,11 +303,11 @@ class Store:
             As ``read``.
         """
         if path is None or not path.is_file():
-            raise StoreError(f"table {key} is not in the store {self.files}: materialize {key.asset} first")
+            raise NotAsWrittenError(f"table {key} is not in the store {self.files}: materialize {key.asset} first")
         try:
             yield path
         except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-            raise StoreError(f"{path} cannot be read as the Parquet table that was written: {error}") from error
+            raise NotAsWrittenError(f"{path} cannot be read as the Parquet table that was written: {error}") from error
 
 
 class StoredProfiles:

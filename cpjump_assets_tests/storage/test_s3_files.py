@@ -22,6 +22,7 @@ from cpjump_assets.storage.s3_objects import S3Objects
 from cpjump_assets.storage.s3_place import S3Place
 from cpjump_assets.storage.s3_sweep import sweep_superseded
 from cpjump_assets.storage.store import Provenance, Store, TableKey
+from cpjump_assets_tests.processes import free_port
 from cpjump_assets_tests.stores import BUCKET, StoreServer, rclone_store
 
 KEY = TableKey("profiles", "normalized_profiles", "2020_11_04_CPJUMP1.BR00117010")
@@ -96,6 +97,13 @@ def test_a_table_has_the_same_bytes_as_in_a_folder(place: S3Place, work: Path, t
     assert (in_s3.find(KEY), in_s3.exists(KEY)) == (None, False)
     with pytest.raises(StoreError, match=f"not in the store {place}: materialize normalized_profiles first"):
         in_s3.read(KEY)
+
+
+def test_a_store_that_does_not_answer_is_not_taken_for_one_without_the_table(work: Path) -> None:
+    nobody = S3Place(BUCKET, "x", f"http://127.0.0.1:{free_port()}")
+    store = Store(work, files=S3Files(nobody, work))
+    with pytest.raises(StoreError, match=f"{KEY}.parquet cannot be looked up in {nobody}"):
+        store.find(KEY)
 
 
 def test_profiles_that_are_open_stay_those_that_were_opened(place: S3Place, work: Path, tmp_path: Path) -> None:
