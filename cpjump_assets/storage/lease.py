@@ -30,6 +30,8 @@ from cpjump_assets.storage.s3_place import S3Place, is_absent, status_of
 LEASE_SECONDS = 60.0
 """Time after which a lease that nobody renews is over."""
 _RENEWALS = 4
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Goes on while the machine is suspended, as the server's clock does, where the system has such a clock."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -97,6 +99,10 @@ class _Seen:
         return 0.0 if self.content["released"] else self.content["seconds"] - self.age
 
 
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
 class _TakenError(Exception):
     """Somebody else has the lease."""
 
@@ -135,7 +141,7 @@ class _Lease:
 
     def require(self) -> None:
         """Raise ``StoreError`` if the lease was lost."""
-        if self._lost or time.monotonic() > self._good_until:
+        if self._lost or _now() > self._good_until:
             raise StoreError(
                 f"the lease on {self._place} was lost, so another refresh may be at work there: what is stored is "
                 "whole, and the next refresh goes on from there"
@@ -147,7 +153,7 @@ class _Lease:
             self._write({"IfMatch": self._etag}, released=True)
 
     def _write(self, condition: Mapping[str, Any], *, released: bool = False) -> None:
-        began = time.monotonic()
+        began = _now()
         content = {"holder": self._holder, "turn": self._turn, "seconds": self._seconds, "released": released}
         body = json.dumps(content | {"written": uuid.uuid4().hex}).encode()  # so that each renewal has its own ETag
         with self._place.clear_errors(f"{self._name} cannot be written to"):

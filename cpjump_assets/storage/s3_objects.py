@@ -140,16 +140,20 @@ class S3Objects:
             raise self._damage(manifest, f"{Path(file.name).stat().st_size:,} bytes of sha256 {found}")
 
     def digest(self, manifest: Manifest) -> str | None:
-        """Read the object that a manifest names, and give its sha256; None where it is gone.
+        """Read the object that a manifest names, and give its sha256; as ``digest_of``."""
+        return self.digest_of(manifest.object_name)
+
+    def digest_of(self, name: str) -> str | None:
+        """Read an object, and give its sha256; None where it is gone.
 
         Raises
         ------
         StoreError
             If it cannot be read.
         """
-        with self.place.clear_errors(f"{manifest.name} cannot be read from"):
+        with self.place.clear_errors(f"{name} cannot be read from"):
             try:
-                return self._digest_of(self.place.key(manifest.object_name))
+                return self._digest_of(self.place.key(name))
             except ClientError as error:
                 if is_absent(error):
                     return None

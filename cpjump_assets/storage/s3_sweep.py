@@ -6,7 +6,8 @@ Nothing is removed that a reader or a writer may be at: an object is written bef
 the manifest before the object. So an object goes only when it is older than a day and the manifest of its file, if
 there is one, has named another one for as long. S3 cannot remove an object on the condition that nobody wrote it again:
 who publishes the very same content in the milliseconds between the last look and the removal loses it, the next reader
-says so, and it is made again.
+says so, and it is made again. An object of a file without a manifest is ours only if its name is that of its content:
+others may keep files in the same bucket.
 """
 
 from collections import defaultdict
@@ -14,7 +15,7 @@ from datetime import timedelta
 
 from botocore.exceptions import ClientError
 
-from cpjump_assets.storage.manifest import SUFFIX, BadManifestError, file_of_object
+from cpjump_assets.storage.manifest import SUFFIX, BadManifestError, file_of_object, object_name
 from cpjump_assets.storage.s3_objects import Listed, S3Objects
 from cpjump_assets.storage.s3_place import is_absent
 
@@ -64,11 +65,17 @@ def _without_named(objects: S3Objects, file: str, versions: list[Listed]) -> lis
             manifest = objects.manifest(file)
         except BadManifestError:
             return removed  # nobody knows which one it meant
-        if (manifest is None or manifest.object_name != entry.name) and _is_as_listed(objects, entry):
+        goes = _is_named_after_content(objects, file, entry) if manifest is None else manifest.object_name != entry.name
+        if goes and _is_as_listed(objects, entry):
             with objects.place.clear_errors(f"{entry.name} cannot be removed from"):
                 objects.place.client.delete_object(Bucket=objects.place.bucket, Key=objects.place.key(entry.name))
             removed.append(entry.name)
     return removed
+
+
+def _is_named_after_content(objects: S3Objects, file: str, entry: Listed) -> bool:
+    digest = objects.digest_of(entry.name)
+    return digest is not None and entry.name == object_name(file, digest)
 
 
 def _is_as_listed(objects: S3Objects, entry: Listed) -> bool:

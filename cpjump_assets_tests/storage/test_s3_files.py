@@ -362,7 +362,7 @@ def test_the_sweep_takes_what_nobody_names_and_spares_the_rest(
     _write(files, "removed.png", b"removed")
     files.remove("removed.png")
     _write(files, "kept.png", b"kept")
-    for foreign in ("refresh.lease", "notes.txt"):
+    for foreign in ("refresh.lease", "notes.txt", "theirs.bin.0123456789abcdef", f"{NAME}.json.0123456789abcdef"):
         server.put(place.key(foreign), b"not ours")
     objects = S3Objects(place)
     before = server.keys(f"{place.prefix}/")
