@@ -4,9 +4,11 @@ Belongs here: manifests of our three strategies, tried against the rules. Does n
 (``leakage_rules``), or manifests that others made (``foreign_manifests``).
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from cpjump_assets.science.errors import BadTableError, LeakageError
@@ -156,7 +158,7 @@ def every_eligible_well_accounted_for(manifest: pd.DataFrame, wells: pd.DataFram
     expected = _expected(manifest, wells, strategy)
     both = expected[_KEY].merge(manifest[[*_KEY, "subset"]], on=_KEY, how="outer", indicator="_from")
     wrong = both[both["_from"] != "both"]
-    reasons = _facts_of_wells(wells)[[*_KEY, "Metadata_ineligible_reason"]]
+    reasons = _facts_of_wells(wells, ["Metadata_ineligible_reason"])
     wrong = wrong.merge(reasons, on=_KEY, how="left", indicator="_known").sort_values(_KEY, ignore_index=True)
     reason = wrong["Metadata_ineligible_reason"].fillna("not under this strategy and control policy")
     problem = ("takes no part: " + reason).mask(wrong["_known"] == "left_only", "no such well")
@@ -167,8 +169,7 @@ def every_eligible_well_accounted_for(manifest: pd.DataFrame, wells: pd.DataFram
 def manifest_agrees_with_wells(manifest: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFrame:
     """Give the rows of a manifest whose reagent, type or target is not that of the well; none in a good manifest."""
     copied = ["Metadata_broad_sample", "Metadata_experiment_type", "Metadata_target"]
-    facts = _facts_of_wells(wells)[[*_KEY, *copied]]
-    joined = manifest.merge(facts, on=_KEY, suffixes=("", "_of_well"))
+    joined = manifest.merge(_facts_of_wells(wells, copied), on=_KEY, suffixes=("", "_of_well"))
     parts = []
     for column in copied:
         ours, theirs = joined[column], joined[f"{column}_of_well"]
@@ -254,12 +255,17 @@ def situate(assignment: pd.DataFrame, wells: pd.DataFrame, perturbations: pd.Dat
     """
     reagent_only = perturbations.columns.difference(wells.columns).union(["Metadata_broad_sample"], sort=False)
     kept = [column for column in (*_KEY, "subset", "expected_subset") if column in assignment.columns]
-    frame = assignment[kept].merge(_facts_of_wells(wells), on=_KEY, how="left")
+    facts = _facts_of_wells(wells, wells.columns.drop([*_KEY, "Metadata_Batch"]))
+    # Nullable, so that the 24 of "24 h" stays 24 beside a well that is not known.
+    facts = facts.astype({"Metadata_timepoint": "Int64", "Metadata_row": "Int64"})
+    frame = assignment[kept].merge(facts, on=_KEY, how="left")
     frame = frame.merge(perturbations[list(reagent_only)], on="Metadata_broad_sample", how="left")
     present = set(frame["subset"])
     order = [*(subset for subset in SUBSETS if subset in present), *sorted(present.difference(SUBSETS))]
     # The bleaching batch images plates of the main batch again, as <barcode>A to <barcode>F: the same wells.
-    frame["physical_plate"] = frame["Metadata_Plate"].str.replace(r"(?<=\d)[A-F]$", "", regex=True)
+    codes, plates = pd.factorize(frame["Metadata_Plate"])
+    physical = pd.Series([re.sub(r"(?<=\d)[A-F]$", "", plate) for plate in plates], dtype=STRING)
+    frame["physical_plate"] = physical.reindex(codes).array
     return frame.assign(subset=pd.Categorical(frame["subset"], categories=order, ordered=True))
 
 
@@ -339,14 +345,17 @@ def _expected(manifest: pd.DataFrame, wells: pd.DataFrame, strategy: str) -> pd.
     return split_manifest(wells, strategy, policy=policies[0])
 
 
-def _facts_of_wells(wells: pd.DataFrame) -> pd.DataFrame:
-    facts = wells.sort_values("Metadata_Batch", kind="stable").drop_duplicates(_KEY).drop(columns="Metadata_Batch")
-    # Nullable, so that the 24 of "24 h" stays 24 beside a well that is not known.
-    return facts.astype({"Metadata_timepoint": "Int64", "Metadata_row": "Int64"})
+def _facts_of_wells(wells: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Give some columns of each well, by plate and position; of a plate that several batches imaged, the first."""
+    keys = wells[["Metadata_Batch", *_KEY]].reset_index(drop=True)
+    first = keys.sort_values("Metadata_Batch", kind="stable").drop_duplicates(_KEY).index
+    return wells[[*_KEY, *columns]].take(first)
 
 
 def _name_wells(frame: pd.DataFrame, found: Groups, limit: int) -> pd.DataFrame:
-    rows = frame.loc[found.crossing_rows, [*_KEY, "subset"]].assign(group_code=found.codes[found.crossing_rows])
+    # Each group gives a row to the first turn, so that later groups than these are not reached.
+    reached = np.isin(found.codes, found.crossing[:limit])
+    rows = frame.loc[reached, [*_KEY, "subset"]].assign(group_code=found.codes[reached])
     rows = rows.sort_values(["group_code", *_KEY, "subset"])
     # One well of each subset of each group, then a second of each, and so on.
     rows["turn"] = rows.groupby(["group_code", "subset"], observed=True).cumcount()
