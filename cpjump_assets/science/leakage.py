@@ -348,7 +348,7 @@ def _expected(manifest: pd.DataFrame, wells: pd.DataFrame, strategy: str) -> pd.
 def _facts_of_wells(wells: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """Give some columns of each well, by plate and position; of a plate that several batches imaged, the first."""
     keys = wells[["Metadata_Batch", *_KEY]].reset_index(drop=True)
-    first = keys.sort_values("Metadata_Batch", kind="stable").drop_duplicates(_KEY).index
+    first = keys.sort_values("Metadata_Batch", kind="stable").drop_duplicates(_KEY).index.to_numpy()
     return wells[[*_KEY, *columns]].take(first)
 
 
