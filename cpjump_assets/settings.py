@@ -261,7 +261,7 @@ def _severity(name: str, value: str) -> str:
 
 
 def _postgres(name: str, value: str) -> str:
-    if urlsplit(value).scheme not in ("postgresql", "postgres"):
+    if urlsplit(value).scheme != "postgresql":
         raise SettingsError(f"{name} must be postgresql://user:password@host:port/database")
     return value
 

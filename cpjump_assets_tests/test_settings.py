@@ -58,6 +58,7 @@ def test_a_store_in_s3_works_in_a_folder_of_this_machine() -> None:
         ("CPJUMP_ALERT_URLS", "geheim@mail.example"),
         ("CPJUMP_UI_TOKEN", "geheim"),
         ("CPJUMP_POSTGRES_URL", "mysql://user:geheim@127.0.0.1/x"),
+        ("CPJUMP_POSTGRES_URL", "postgres://user:geheim@127.0.0.1/x"),
         ("CPJUMP_STORE", "https://user:geheim@bucket.example"),
     ],
 )

@@ -13,9 +13,11 @@ import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from cpjump_assets.orchestration import tables
+from cpjump_assets.orchestration.partitions import PLATE_KEYS
 from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.orchestration.tables import StoredAsset
 from cpjump_assets.science.errors import StoreError
+from cpjump_assets.science.plates import MAIN_BATCH, PlateKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +69,7 @@ class StoredReport:
     tables, files
         Number of tables that were read, and of files that are listed in tables.
     under_way
-        Tables that differ from the record while a run makes them anew.
+        Tables and files that differ from the record while a run makes them anew.
     bad
         Those that are not what was recorded.
     """
@@ -98,7 +100,11 @@ def verify_stored(instance: dg.DagsterInstance, store: "Store") -> StoredReport:
         for name, digest in _listed_files(store, asset, partition):
             files += 1
             found = _digest(store, name)
-            if found != digest:
+            if found == digest:
+                continue
+            if _is_being_made(instance, asset, partition):
+                under_way.append(name)
+            else:
                 bad.append(_bad(name, digest, found, asset, partition))
     return StoredReport(read, files, tuple(under_way), tuple(bad))
 
@@ -160,6 +166,8 @@ def _bad(name: str, expected: str, found: str, asset: StoredAsset, partition: st
         advice = f"make it again by cpjump refresh --images {partition}"
     elif asset in (tables.CELL_MEDIAN_PROFILES, tables.CELL_MEAN_PROFILES):
         advice = f"make it again by the job single_cells for {partition}"
+    elif partition in PLATE_KEYS and PlateKey.parse(partition).batch != MAIN_BATCH:
+        advice = f"make it again by cpjump refresh --batch {PlateKey.parse(partition).batch}"
     else:
         advice = "make it again by cpjump refresh"
     return BadFile(name, f"sha256 {expected}", found, advice)

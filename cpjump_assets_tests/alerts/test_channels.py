@@ -58,6 +58,23 @@ def test_what_is_too_long_for_a_service_is_split_and_not_refused(
     assert all(key in "".join(post["message"] for post in webhook.posts) for key in DIGEST.keys[:3])
 
 
+def test_what_has_more_parts_than_a_try_has_time_for_is_cut_and_taken(
+    webhook: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of Teams: a thousand characters a part, and 5.5 s between two of them."""
+    from apprise.plugins.custom_json import NotifyJSON
+
+    monkeypatch.setattr(NotifyJSON, "body_maxlen", 1000)
+    monkeypatch.setattr(NotifyJSON, "request_rate_per_sec", 5.5)
+    AppriseChannel(webhook.url).send(DIGEST)
+    assert len(webhook.posts) == 2
+    text = "".join(post["message"] for post in webhook.posts)
+    assert DIGEST.body.startswith(text[:800])
+    assert text.rstrip().endswith(
+        f"{len(DIGEST.keys)} events, all of them in alerts.jsonl; the first is {DIGEST.keys[0]}"
+    )
+
+
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
 def test_a_refusal_says_its_status(webhook: HttpReceiver, status: int) -> None:
     webhook.status = status

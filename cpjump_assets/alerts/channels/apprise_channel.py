@@ -10,6 +10,7 @@ apprise and the HTTP client below it write addresses to their logs, which end he
 import hashlib
 import logging
 import re
+import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from cpjump_assets.alerts.channels.channel import ChannelError
 from cpjump_assets.alerts.messages import Message
 
 if TYPE_CHECKING:
-    from apprise import Apprise
+    from apprise import Apprise, NotifyBase
     from apprise.result import AppriseResult
 
 TRY_SECONDS = 15.0
@@ -28,6 +29,10 @@ TRY_SECONDS = 15.0
 _READ_SECONDS = 10.0
 """Wait for an answer, where the address says no ``rto``; apprise's own 4 s are little for a busy webhook, and a message
 that is taken after that time comes twice."""
+_PACE_SECONDS = 6.0
+"""Time for the pauses that apprise makes between the parts of a long message; a try has room for as much again."""
+_PART_NUMBER = 20
+"""Characters that apprise adds to a part, to number it."""
 _SHORTEST_SECRET = 3
 _TYPES = {"error": "failure", "warning": "warning", "recovered": "success", "test": "info"}
 _LOGS_WITH_ADDRESSES = ("apprise", "urllib3.connectionpool", "urllib3.util.retry")
@@ -80,7 +85,7 @@ class AppriseChannel:
         try:
             result = self._services.notify(
                 title=message.title,
-                body=message.body,
+                body=self._fitting(message),
                 notify_type=_TYPES[message.level],
                 body_format="text",
                 timeout=TRY_SECONDS,
@@ -109,11 +114,26 @@ class AppriseChannel:
                 service.socket_read_timeout = _READ_SECONDS
         return services
 
+    def _fitting(self, message: Message) -> str:
+        """Give the text, cut where it has more parts than a try has time for: all of them would come again."""
+        room = min((_room(service, message.title) for service in self._services), default=len(message.body))
+        if len(message.body) <= room or "overflow=" in self.url:
+            return message.body
+        rest = f"\n\n... {len(message.keys)} events, all of them in alerts.jsonl; the first is {message.keys[0]}"
+        return message.body[: max(room - len(rest), 0)] + rest
+
     def without_secrets(self, text: str) -> str:
         """Blot out whatever of the address a service repeats."""
         for part in _parts(self.url):
             text = re.sub(re.escape(part), "***", text, flags=re.IGNORECASE)
         return text
+
+
+def _room(service: "NotifyBase", title: str) -> int:
+    """Give the characters that a service takes in the parts for which there is time."""
+    of_a_part = max(service.body_maxlen - len(title) - _PART_NUMBER, 1)
+    pause = service.request_rate_per_sec
+    return of_a_part * (1 + int(_PACE_SECONDS / pause)) if pause > 0 else sys.maxsize
 
 
 def _parts(url: str) -> list[str]:

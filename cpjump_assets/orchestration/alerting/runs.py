@@ -59,7 +59,7 @@ def look_at_runs(
     records = _first_records(instance) if seen is None else _records_after(instance, since)
     ended = sorted((record for record in records if record.end_time is not None), key=_end)
     subjects = {record.dagster_run.run_id: _subject(instance, record.dagster_run) for record in ended}
-    keys = {run_id: f"{subject.key}@{run_id}" for run_id, subject in subjects.items()}
+    keys = {record.dagster_run.run_id: _event_key(subjects[record.dagster_run.run_id], record) for record in ended}
     latest = {subjects[record.dagster_run.run_id].key: record for record in ended}
     chosen = list(latest.values()) if seen is None else ended
     told = set() if seen is None else set(seen.told)
@@ -83,6 +83,12 @@ def _records_after(instance: dg.DagsterInstance, since: float) -> list[dg.RunRec
     records = instance.get_run_records(dg.RunsFilter(statuses=_ENDED, updated_after=after))
     # A tag that somebody gives to an old run updates the run, too.
     return [record for record in records if record.end_time is not None and record.end_time > since]
+
+
+def _event_key(subject: Subject, record: dg.RunRecord) -> str:
+    """Name the event: a run that was marked as failed may go on, and succeed after all."""
+    run = record.dagster_run
+    return f"{subject.key}@{run.run_id}" + (" succeeded" if run.status is dg.DagsterRunStatus.SUCCESS else "")
 
 
 def _end(record: dg.RunRecord) -> float:

@@ -74,7 +74,10 @@ def look_at_ticks(
 def _ended_ticks(
     instance: dg.DagsterInstance, state: InstigatorState, *, after: float | None, number: int
 ) -> list[InstigatorTickSummary]:
-    """Give the ticks that have ended since, in their order, without what they carry; the latest where no time is."""
+    """Give the ticks that have ended since, in their order, without what they carry; the latest where no time is.
+
+    The last one is among them: Dagster tries a schedule's failed tick again, under its number.
+    """
     summaries = instance.schedule_storage.get_tick_summaries(
         state.instigator_origin_id,
         state.selector_id,
@@ -82,7 +85,7 @@ def _ended_ticks(
         limit=1 if after is None else None,
         statuses=list(_DONE),
     )
-    return sorted((tick for tick in summaries if tick.tick_id > number), key=lambda tick: tick.tick_id)
+    return sorted((tick for tick in summaries if tick.tick_id >= number), key=lambda tick: tick.tick_id)
 
 
 def _changes(ticks: list[InstigatorTickSummary], before: bool) -> Iterator[InstigatorTickSummary]:
@@ -110,7 +113,7 @@ def _event(tick: InstigatorTick, state: InstigatorState, *, ui_url: str) -> Aler
     started = wording.moment(data.timestamp)
     location = state.origin.repository_origin.code_location_origin.location_name
     return AlertEvent(
-        key=f"{subject.key}@{tick.tick_id} {started}",
+        key=f"{subject.key}@{tick.tick_id} {started}" + ("" if failed else " succeeded"),
         subject=subject,
         state="failed" if failed else "recovered",
         severity="error",

@@ -84,6 +84,20 @@ def test_a_run_whose_process_was_killed_says_so(
     assert event.what == "manifests for a failed: the process that executed this run ended before it did"
 
 
+def test_a_run_that_was_marked_as_failed_and_succeeds_after_all_recovers(
+    trials: Trials, listener: Listener, instance: dg.DagsterInstance
+) -> None:
+    listener.look()
+    job = trials.definitions.resolve_job_def("manifests")
+    run = instance.create_run_for_job(job, tags={"dagster/partition": "a"}, status=dg.DagsterRunStatus.STARTED)
+    instance.report_run_failed(run, "nobody heard of it for long")
+    assert listener.told() == [f"failed {A}"]
+    success = dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, job_name=run.job_name)
+    instance.report_dagster_event(success, run.run_id)
+    assert listener.told() == [f"recovered {A}"]
+    assert listener.told() == []
+
+
 def test_a_run_that_ended_a_while_before_it_was_seen_is_told(trials: Trials, listener: Listener) -> None:
     """Another machine's clock is behind, or its database transaction was slow."""
     listener.look()

@@ -129,6 +129,19 @@ def test_a_sensor_that_is_turned_on_tells_nothing_of_the_time_before(sensor: Ins
     assert listener.told() == [f"failed {KEY}"]
 
 
+def test_a_failed_tick_that_is_tried_again_under_its_number_recovers(
+    listener: Listener, instance: dg.DagsterInstance
+) -> None:
+    schedule = Instigator(instance, "weekly", InstigatorType.SCHEDULE)
+    schedule.tick(TickStatus.SUCCESS)
+    listener.look()
+    failed = schedule.tick(TickStatus.FAILURE)
+    assert listener.told() == ["failed sensor:schedule weekly"]
+    schedule.tick(TickStatus.SUCCESS, failed)
+    assert listener.told() == ["recovered sensor:schedule weekly"]
+    assert listener.told() == []
+
+
 @ON_SQLITE
 def test_a_schedule_is_named_as_one(listener: Listener, instance: dg.DagsterInstance) -> None:
     Instigator(instance, "refresh_schedule", InstigatorType.SCHEDULE).tick(TickStatus.FAILURE)
