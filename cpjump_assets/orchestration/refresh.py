@@ -22,7 +22,7 @@ import dagster as dg
 from cpjump_assets.orchestration.failures import reason_of_step
 from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges
 from cpjump_assets.orchestration.resources import Platform
-from cpjump_assets.orchestration.tables import REFRESH_TAG
+from cpjump_assets.orchestration.tables import EXECUTED_BY_TAG, REFRESH_TAG
 from cpjump_assets.science.errors import CpjumpError
 from cpjump_assets.science.plates import MAIN_BATCH, PlateKey
 from cpjump_assets.science.preset_names import DEFAULT_PRESET, PRESETS_FROM_CELLS
@@ -215,6 +215,8 @@ class Refresh:
         Of a store in S3, where one refresh at a time writes from all machines; None for a store that is a folder.
     identifier
         Value of the tag that all runs of this refresh share.
+    executed_by
+        The run in whose process the refresh works; None where it is no run, as of the command line.
     """
 
     resolve: Callable[[str], dg.JobDefinition]
@@ -222,6 +224,7 @@ class Refresh:
     store_folder: Path
     place: "S3Place | None" = None
     identifier: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    executed_by: str | None = None
 
     @classmethod
     def of(
@@ -305,6 +308,11 @@ class Refresh:
             self.instance.report_run_failed(run, "the process that executed this run ended before it did")
 
     @property
+    def _tags(self) -> dict[str, str]:
+        executing = {} if self.executed_by is None else {EXECUTED_BY_TAG: self.executed_by}
+        return {REFRESH_TAG: self.identifier, REFRESHED_STORE_TAG: self._store_digest, **executing}
+
+    @property
     def _store_digest(self) -> str:
         # Runs of several stores may share an instance; a tag should not show where they lie.
         name = str(self.place or self.store_folder.resolve())
@@ -325,7 +333,7 @@ class Refresh:
         result = self.resolve(planned.job).execute_in_process(
             instance=self.instance,
             asset_selection=[dg.AssetKey(name) for name in planned.assets] or None,
-            tags={REFRESH_TAG: self.identifier, REFRESHED_STORE_TAG: self._store_digest, **planned.tags},
+            tags={**self._tags, **planned.tags},
             run_config=_QUIET,
             raise_on_error=False,
         )
@@ -364,7 +372,8 @@ def refresh_job(resolve: Callable[[str], dg.JobDefinition], request: RefreshRequ
     @dg.op(description="Runs the jobs of a refresh in their order, each as a run of its own.")
     def run_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
         folder = Path(platform.store_folder)
-        refresh = Refresh(resolve, context.instance, folder, platform.store_place, identifier=context.run_id[:8])
+        run = context.run_id
+        refresh = Refresh(resolve, context.instance, folder, platform.store_place, identifier=run[:8], executed_by=run)
         for finished in refresh.run(request):
             context.log.info(
                 f"{finished.planned.title}: {'done' if finished.success else 'failed'}, run {finished.run_id}"

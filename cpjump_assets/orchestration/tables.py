@@ -90,6 +90,8 @@ MONTAGES_FOLDER = "images/montages"
 
 REFRESH_TAG = "cpjump/refresh"
 """Run tag that all runs of one refresh share."""
+EXECUTED_BY_TAG = "cpjump/executed_by"
+"""Run tag with the run in whose process a run of a refresh works."""
 
 REFERENCE_ORIGIN = "reference tables"
 _AND = " + "

@@ -6,15 +6,16 @@ Kubernetes, checks each job by Kubernetes' own schema, and the worker's command 
 
 import copy
 import json
+import logging
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -24,6 +25,7 @@ import pytest
 import yaml
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.launcher import LaunchRunContext
+from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
 from cpjump_assets.build import build_defs
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, Lab
@@ -47,8 +49,8 @@ def test_the_values_keep_to_the_names_and_types_of_the_chart(values: dict[str, A
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(values, schema)
     misspelt = copy.deepcopy(values)
-    misspelt["runLauncher"]["config"]["k8sRunLauncher"]["envConfigmaps"] = []
-    with pytest.raises(jsonschema.ValidationError, match="envConfigmaps"):
+    misspelt["dagsterDaemon"]["runmonitoring"] = {}
+    with pytest.raises(jsonschema.ValidationError, match="runmonitoring"):
         jsonschema.validate(misspelt, schema)
 
 
@@ -105,62 +107,80 @@ def test_the_settings_of_the_example_can_be_used() -> None:
     assert Settings.from_environment(example).store_url == "s3://lab-bucket/cpjump"
 
 
-def _launcher_config(values: dict[str, Any], kubeconfig: Path) -> dict[str, Any]:
-    """Write the launcher's configuration as the chart writes it, for a launcher outside of the cluster."""
-    given = values["runLauncher"]["config"]["k8sRunLauncher"]
-    run = given["runK8sConfig"]
-    return {
+class Kubernetes:
+    """Answers the calls of the API that launch a job and look at one, on loopback.
+
+    Attributes
+    ----------
+    asked
+        Path and content of each job that was to be made.
+    statuses
+        Status of the jobs that there are, by name.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.statuses: dict[str, dict[str, int]] = {}
+        api = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                api.asked.append((self.path, body))
+                self._answer(201, body)
+
+            def do_GET(self) -> None:
+                name = self.path.removesuffix("/status").rpartition("/")[2]
+                if name in api.statuses:
+                    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}}
+                    self._answer(200, job | {"status": api.statuses[name]})
+                else:
+                    self._answer(404, {"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "NotFound"})
+
+            def _answer(self, status: int, content: dict[str, Any]) -> None:
+                answer = json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def kubernetes() -> Iterator[Kubernetes]:
+    api = Kubernetes()
+    Thread(target=api.server.serve_forever, daemon=True).start()
+    yield api
+    api.server.shutdown()
+    api.server.server_close()
+
+
+@pytest.fixture
+def instance_in_a_cluster(
+    lab: Lab, values: dict[str, Any], kubernetes: Kubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """Give the instance of a lab with the launcher of the values, as the chart's ``dagster.yaml`` has it."""
+    for name, value in environment_of(lab.settings).items():
+        monkeypatch.setenv(name, value)  # the definitions of the launching process
+    monkeypatch.setenv("DAGSTER_K8S_PIPELINE_RUN_NAMESPACE", "cpjump")
+    launcher = copy.deepcopy(values["runLauncher"]["config"]["customRunLauncher"])
+    launcher["config"] |= {
         "load_incluster_config": False,
-        "kubeconfig_file": str(kubeconfig),
-        "job_namespace": "cpjump",
-        "service_account_name": "cpjump-dagster",
-        "dagster_home": "/opt/dagster/dagster_home",
-        "instance_config_map": "cpjump-dagster-instance",
-        "postgres_password_secret": "dagster-postgresql-secret",
-        "job_image": IMAGE,
-        "image_pull_policy": given["imagePullPolicy"],
-        "env_config_maps": [source["name"] for source in given["envConfigMaps"]],
-        "env_secrets": [source["name"] for source in given["envSecrets"]],
-        "env_vars": given["envVars"],
-        "volumes": given["volumes"],
-        "volume_mounts": given["volumeMounts"],
-        "labels": given["labels"],
-        "fail_pod_on_run_failure": given["failPodOnRunFailure"],
-        "resources": given["resources"],
-        "security_context": given["securityContext"],
-        "run_k8s_config": {
-            "pod_spec_config": run["podSpecConfig"],
-            "job_spec_config": run["jobSpecConfig"],
-        },
+        "kubeconfig_file": str(_kubeconfig(tmp_path, kubernetes.address)),
     }
-
-
-@contextmanager
-def _kubernetes() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
-    """Serve the one call of the API that launches a job; give the address and what was asked for."""
-    asked: list[tuple[str, dict[str, Any]]] = []
-
-    class Api(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            asked.append((self.path, body))
-            answer = json.dumps(body).encode()
-            self.send_response(201)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
+    chosen = lab.settings.dagster_home / "dagster.yaml"
+    chosen.write_text(yaml.safe_dump({**yaml.safe_load(chosen.read_text()), "run_launcher": launcher}))
+    with lab.instance() as instance:
+        yield instance
 
 
 def _kubeconfig(folder: Path, address: str) -> Path:
@@ -177,9 +197,18 @@ def _kubeconfig(folder: Path, address: str) -> Path:
     return path
 
 
-def _launch_plates(instance: dg.DagsterInstance, lab: Lab, first: str, last: str) -> str:
+def _context_of_the_code_server(values: dict[str, Any]) -> dict[str, Any]:
+    """Give what the chart tells the code server to say of its own pod, which then holds for the pods of runs."""
+    (server,) = values["dagster-user-deployments"]["deployments"]
+    included = server["includeConfigInLaunchedRuns"]["enabled"]
+    return {"k8s": {"resources": server["resources"]}} if included else {}
+
+
+def _launch_plates(instance: dg.DagsterInstance, lab: Lab, first: str, last: str, context: dict[str, Any]) -> str:
     """Launch a run over a range of plates as the daemon does; give its identifier."""
-    repository = ReconstructableRepository.for_module("cpjump_assets.definitions", "defs", container_image=IMAGE)
+    repository = ReconstructableRepository.for_module(
+        "cpjump_assets.definitions", "defs", container_image=IMAGE, container_context=context
+    )
     job = build_defs(lab.settings).resolve_job_def("profiles")
     run = instance.create_run_for_job(
         job,
@@ -192,19 +221,11 @@ def _launch_plates(instance: dg.DagsterInstance, lab: Lab, first: str, last: str
 
 
 def test_each_launched_run_is_a_job_of_kubernetes_and_its_command_makes_the_plates(
-    lab: Lab, values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, values: dict[str, Any], kubernetes: Kubernetes, instance_in_a_cluster: dg.DagsterInstance
 ) -> None:
-    environment = environment_of(lab.settings)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)  # the definitions of the launching process
-    home = Path(environment["DAGSTER_HOME"])
-    plain = yaml.safe_load((home / "dagster.yaml").read_text())
-    with _kubernetes() as (address, asked):
-        config = _launcher_config(values, _kubeconfig(tmp_path, address))
-        launcher = {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": config}
-        (home / "dagster.yaml").write_text(yaml.safe_dump({**plain, "run_launcher": launcher}))
-        with dg.DagsterInstance.from_config(str(home)) as instance:
-            runs = [_launch_plates(instance, lab, plate, plate) for plate in LAB_KEYS[:2]]
+    environment, asked = environment_of(lab.settings), kubernetes.asked
+    context = _context_of_the_code_server(values)
+    runs = [_launch_plates(instance_in_a_cluster, lab, plate, plate, context) for plate in LAB_KEYS[:2]]
 
     assert [path for path, _ in asked] == ["/apis/batch/v1/namespaces/cpjump/jobs"] * 2
     for (_, job), run_id in zip(asked, runs, strict=True):
@@ -212,7 +233,9 @@ def test_each_launched_run_is_a_job_of_kubernetes_and_its_command_makes_the_plat
         pod = job["spec"]["template"]["spec"]
         (container,) = pod["containers"]
         assert container["image"] == IMAGE
+        assert container["resources"]["limits"] == {"memory": "6Gi"}
         assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["serviceAccountName"] == "cpjump-dagster"
         assert job["spec"]["ttlSecondsAfterFinished"] == 86_400
         assert {"configMapRef": {"name": "cpjump-settings"}} in container["envFrom"]
         assert {"secretRef": {"name": "cpjump-secrets"}} in container["envFrom"]
@@ -236,6 +259,41 @@ def test_each_launched_run_is_a_job_of_kubernetes_and_its_command_makes_the_plat
         assert instance.get_run_by_id(runs[0]).status is dg.DagsterRunStatus.SUCCESS
         assert instance.get_run_by_id(runs[1]).status is not dg.DagsterRunStatus.SUCCESS
     assert [path.stem for path in folder.glob("*.parquet")] == [LAB_KEYS[0]]
+
+
+def _begin(instance: dg.DagsterInstance, lab: Lab, job: str, **tags: str) -> str:
+    """Put a run on record that is at work; give its identifier."""
+    definition = build_defs(lab.settings).resolve_job_def(job)
+    run = instance.create_run_for_job(definition, tags={tag.replace("_", "/", 1): value for tag, value in tags.items()})
+    instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name=job), run.run_id)
+    return run.run_id
+
+
+def _monitor(instance: dg.DagsterInstance) -> None:
+    """Let Dagster's daemon look once whether the runs at work have somebody who works."""
+    context = SimpleNamespace(instance=instance, create_request_context=lambda: None)
+    assert list(filter(None, execute_run_monitoring_iteration(context, logging.getLogger("monitoring")))) == []
+
+
+def test_run_monitoring_knows_that_a_refresh_executes_its_runs_in_its_own_pod(
+    lab: Lab, kubernetes: Kubernetes, instance_in_a_cluster: dg.DagsterInstance
+) -> None:
+    instance = instance_in_a_cluster
+    refresh = _begin(instance, lab, "refresh")
+    part = _begin(instance, lab, "metadata", cpjump_refresh=refresh[:8], cpjump_executed_by=refresh)
+    of_a_terminal = _begin(instance, lab, "metadata", cpjump_refresh="12345678")
+    without_pod = _begin(instance, lab, "batch")
+
+    def statuses() -> list[dg.DagsterRunStatus]:
+        return [instance.get_run_by_id(run).status for run in (refresh, part, of_a_terminal, without_pod)]
+
+    started, failure = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
+    kubernetes.statuses[f"dagster-run-{refresh}"] = {"active": 1}
+    _monitor(instance)
+    assert statuses() == [started, started, started, failure]
+    kubernetes.statuses[f"dagster-run-{refresh}"] = {"failed": 1}
+    _monitor(instance)
+    assert statuses() == [failure, failure, started, failure]
 
 
 def _annotated(plate: str) -> Any:
