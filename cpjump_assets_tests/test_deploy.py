@@ -10,6 +10,8 @@ import pytest
 
 from cpjump_assets.cli import main
 from cpjump_assets.settings import Settings, given_variables
+from cpjump_assets_tests.orchestration.proxy import needs_nginx, running_nginx
+from cpjump_assets_tests.processes import free_port
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
@@ -27,6 +29,13 @@ def test_systemd_takes_the_units(unit: Path, tmp_path: Path) -> None:
     copy.write_text(copy.read_text().replace("ExecStart=", "ExecStrat="))
     done = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
     assert "ExecStrat" in done.stderr
+
+
+@needs_nginx
+def test_nginx_takes_the_example_with_a_long_host_name(tmp_path: Path) -> None:
+    host = f"cpjump.{'a-long-name.' * 6}institute.example.org"
+    with running_nginx(tmp_path / "nginx", port=free_port(), ui_port=free_port(), host=host):
+        pass  # it has answered
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

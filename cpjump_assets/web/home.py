@@ -17,6 +17,8 @@ from cpjump_assets.settings import Settings
 from cpjump_assets.storage.atomic import atomic_path
 from cpjump_assets.storage.lock import in_turn
 
+_PRESET_KEY = "cpjump/preset"
+"""Where a database says whose history it holds, among the cursors of Dagster's own daemons."""
 OPENING = "opening.lock"
 """File of the home that is locked while an instance opens it."""
 
@@ -65,7 +67,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     Raises
     ------
     SettingsError
-        As ``prepare_home``.
+        As ``prepare_home``, or if the Postgres database holds the history of another preset.
     HistoryError
         If its database cannot be opened, or fails while the block runs.
     """
@@ -75,4 +77,18 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         with in_turn(home / OPENING):
             opened = dg.DagsterInstance.from_config(str(home))
         with opened as instance:
+            if settings.postgres_url is not None:
+                _require_own_history(instance, settings.preset)
             yield instance
+
+
+def _require_own_history(instance: dg.DagsterInstance, preset: str) -> None:
+    """Refuse the database of another preset: their assets have the same names, and would be taken for each other."""
+    kept = instance.daemon_cursor_storage.get_cursor_values({_PRESET_KEY}).get(_PRESET_KEY)
+    if kept is None:
+        instance.daemon_cursor_storage.set_cursor_values({_PRESET_KEY: preset})
+    elif kept != preset:
+        raise SettingsError(
+            f"CPJUMP_POSTGRES_URL: this database holds the history of the preset {kept}; give {preset} a database of "
+            "its own"
+        )

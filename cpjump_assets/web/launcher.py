@@ -1,15 +1,13 @@
 """The web server behind its guard, with the daemon beside it.
 
-Belongs here: starting both, and ending both whatever happens. Does not belong here: what is let through (``guard``).
+Belongs here: starting both, and ending both whatever happens. Does not belong here: what is let through (``guard``),
+the daemon's process (``daemon``).
 """
 
 import os
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 from cpjump_assets.science.errors import SettingsError
 from cpjump_assets.settings import Settings
 from cpjump_assets.web.addresses import HOST, own_origins
+from cpjump_assets.web.daemon import running_daemon
 from cpjump_assets.web.guard import guard
 from cpjump_assets.web.home import open_instance
 
@@ -41,6 +40,8 @@ def serve(settings: Settings, *, port: int = DEFAULT_PORT, read_only: bool = Fal
     ------
     SettingsError
         If the port is taken, the Dagster home cannot be made, or ``ui_url`` has a path.
+    DaemonError
+        If the daemon ended by itself: the server ends too, so that whoever watches it starts both again.
     """
     import uvicorn
     from dagster._core.workspace.context import WorkspaceProcessContext
@@ -61,7 +62,7 @@ def serve(settings: Settings, *, port: int = DEFAULT_PORT, read_only: bool = Fal
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     with (
         open_instance(settings) as instance,
-        _daemon(),
+        running_daemon(_CODE),
         WorkspaceProcessContext(
             instance,
             workspace_load_target=target,
@@ -85,33 +86,3 @@ def _require_free(port: int) -> None:
             raise SettingsError(
                 f"port {port} of {HOST} cannot be used: {error.strerror}; choose one by --port"
             ) from error
-
-
-@contextmanager
-def _daemon() -> Iterator[None]:
-    command = [
-        sys.executable,
-        "-m",
-        "dagster._daemon",
-        "run",
-        "-m",
-        _CODE,
-        "--log-level",
-        "error",
-    ]
-    # A session of its own: Ctrl-C reaches the web server first, which then ends the daemon with all its children.
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        yield
-    finally:
-        _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()

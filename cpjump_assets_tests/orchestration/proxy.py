@@ -25,8 +25,8 @@ needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 
 @contextmanager
-def running_nginx(folder: Path, *, port: int, ui_port: int) -> Iterator[None]:
-    """Run nginx in front of a web UI; the example is taken as it is but for ports, files and the user."""
+def running_nginx(folder: Path, *, port: int, ui_port: int, host: str = PROXY) -> Iterator[None]:
+    """Run nginx in front of a web UI; the example is taken as it is but for host, ports, files and the user."""
     folder.mkdir()
     _write_certificate(folder)
     salt = b"salt"
@@ -45,7 +45,7 @@ def running_nginx(folder: Path, *, port: int, ui_port: int) -> Iterator[None]:
     for found, instead in changes.items():
         assert found in example, f"the example says nothing of {found}"
         example = example.replace(found, instead)
-    (folder / "cpjump.conf").write_text(example)
+    (folder / "cpjump.conf").write_text(example.replace(PROXY, host))
     (folder / "nginx.conf").write_text(_main(folder))
     command = [str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "errors.log")]
     subprocess.run([*command, "-t", "-q"], check=True)

@@ -78,6 +78,13 @@ def test_a_refresh_is_the_same_in_postgres_and_goes_on_when_the_database_was_gon
     assert int(postgres.execute("select count(*) from runs")) > len(finished)
     assert lab.run("comparison").success
 
+    another = replace(lab.settings, preset="paper_2021")
+    with (
+        pytest.raises(SettingsError, match="of the preset paper_2024; give paper_2021 a database"),
+        open_instance(another),
+    ):
+        pass
+
 
 def _is_finished(status: dg.DagsterRunStatus) -> bool:
     return status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)

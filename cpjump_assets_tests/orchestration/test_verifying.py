@@ -10,6 +10,8 @@ import pytest
 from cpjump_assets.build import build_defs
 from cpjump_assets.gallery.transfer.inventory import Inventory
 from cpjump_assets.orchestration import tables, verifying
+from cpjump_assets.orchestration.partitions import PLATE_KEYS
+from cpjump_assets.orchestration.tables import StoredAsset
 from cpjump_assets.orchestration.verifying import NAMED, BadFile, StoredReport, message_of, verify_pulled, verify_stored
 from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.settings import Settings
@@ -17,6 +19,7 @@ from cpjump_assets.storage.s3_objects import S3Objects
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, Lab, copy_of
 from cpjump_assets_tests.stores import moto_store
 
+BLEACHED = next(key for key in PLATE_KEYS if "Bleaching" in key)
 MANIFEST = "splits/split_manifest/cellclip_cpjump_style.parquet"
 
 
@@ -127,6 +130,37 @@ def test_a_table_that_a_run_is_making_is_not_called_bad_and_its_neighbour_is(
     finally:
         for name, content in before.items():
             (verified_lab.store.root / name).write_bytes(content)
+
+
+def test_a_figure_that_a_run_is_drawing_is_not_called_bad(verified_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifying, "_STORED", (tables.BENCHMARK_FIGURES,))
+    path = min((verified_lab.store.root / tables.FIGURES_FOLDER).glob("*.png"))
+    content, name = path.read_bytes(), f"{tables.FIGURES_FOLDER}/{path.name}"
+    _flip(path)
+    try:
+        assert [item.name for item in _stored(verified_lab).bad] == [name]
+        with verified_lab.instance() as instance:
+            run = instance.create_run_for_job(build_defs(verified_lab.settings).resolve_job_def("comparison"))
+            report = verify_stored(instance, verified_lab.store)
+            assert (report.under_way, report.bad) == ((name,), ())
+            instance.report_run_failed(run)
+    finally:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("partition", "command"),
+    [(LAB_KEYS[0], "cpjump refresh"), (BLEACHED, f"cpjump refresh --batch {BLEACHED.partition('.')[0]}")],
+)
+def test_the_advice_names_the_batch_of_a_plate_that_a_plain_refresh_leaves_out(
+    verified_lab: Lab, monkeypatch: pytest.MonkeyPatch, partition: str, command: str
+) -> None:
+    monkeypatch.setattr(verifying, "_STORED", (StoredAsset("profiles", "of_a_test", "1"),))
+    with verified_lab.instance() as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("of_a_test", partition=partition))
+        (bad,) = verify_stored(instance, verified_lab.store).bad
+        instance.wipe_assets([dg.AssetKey("of_a_test")])
+    assert bad.advice == f"make it again by {command}"
 
 
 def test_copies_in_a_store_in_s3_are_read_again(tmp_path: Path) -> None:
