@@ -5,6 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("untimed")
 
 # Minutes each, most of them spent waiting: begun last, one of them would keep all other workers idle at the end.
 BEGUN_FIRST = ("test_reliability", "test_postgres", "test_automation_daemon", "test_alerting_daemon")
