@@ -11,7 +11,7 @@ import pytest
 from cpjump_assets.cli import main
 from cpjump_assets.settings import Settings, given_variables
 from cpjump_assets_tests.orchestration.proxy import needs_nginx, running_nginx
-from cpjump_assets_tests.processes import free_port
+from cpjump_assets_tests.processes import answers_at, free_port
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
@@ -34,8 +34,9 @@ def test_systemd_takes_the_units(unit: Path, tmp_path: Path) -> None:
 @needs_nginx
 def test_nginx_takes_the_example_with_a_long_host_name(tmp_path: Path) -> None:
     host = f"cpjump.{'a-long-name.' * 6}institute.example.org"
-    with running_nginx(tmp_path / "nginx", port=free_port(), ui_port=free_port(), host=host):
-        pass  # it has answered
+    port = free_port()
+    with running_nginx(tmp_path / "nginx", port=port, ui_port=free_port(), host=host):
+        assert answers_at(f"http://127.0.0.1:{port}/")
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

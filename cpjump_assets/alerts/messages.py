@@ -102,15 +102,16 @@ def _group_text(group: list[AlertEvent]) -> str:
         heading, said, shared = label_of(first.subject), [first.what, *_numbers_line(first)], first
     else:
         heading = f"{first.subject.name}, {len(group)} of them:"
-        shared = first if len({event.link for event in group}) == 1 else replace(first, link=None)
-        said = [line for event in group[:_NAMED] for line in _lines_in_group(event, link_is_shared=shared is first)]
+        shown, shared = group[:_NAMED], replace(first, link=None)
+        if len({event.link for event in group}) == 1:
+            shown, shared = [replace(event, link=None) for event in shown], first
+        said = [line for event in shown for line in _lines_in_group(event)]
         said += [f"- and {len(group) - _NAMED} more"] if len(group) > _NAMED else []
     return "\n".join([f"[{level_of(first)}] {heading}", *said, *_guidance(shared)])
 
 
-def _lines_in_group(event: AlertEvent, *, link_is_shared: bool) -> list[str]:
-    own_link = [] if link_is_shared or event.link is None else [event.link]
-    below = [f"  {line}" for line in (*_numbers_line(event), *own_link)]
+def _lines_in_group(event: AlertEvent) -> list[str]:
+    below = [f"  {line}" for line in (*_numbers_line(event), event.link) if line]
     return [f"- {event.subject.partition or event.subject.name}: {event.what}", *below]
 
 

@@ -194,7 +194,7 @@ def test_the_command_serves_until_it_is_interrupted(bucket, raw_request):
         assert raw_request(line[-1], "GET", "/gallery/a").body == b"content"
         command.send_signal(signal.SIGINT)
         try:
-            output, errors = command.communicate(timeout=20)
+            output, errors = command.communicate(timeout=5)
         finally:
             command.kill()  # one that was not interrupted would be waited for without end
     assert (command.returncode, output, errors) == (0, "", "")
