@@ -25,6 +25,8 @@ from cpjump_assets.science.errors import StoreError
 
 FILE_NAME = RECORD_NAME
 _BUSY_SECONDS = 30.0
+_SWITCHES = 100
+"""Times that others may be in the way while a new file is switched to the write-ahead log."""
 _CHUNK = 1000
 """Rows that one statement asks for or gives: 7 us of CPU a key, where single statements take 13."""
 
@@ -147,7 +149,7 @@ class Inventory:
             self._connection = sqlite3.connect(
                 self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(self._connection)
             # A row says that its file is safe on the disk, so the row must be as safe when its writing has returned.
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.create_function("folder_of", 1, _folder_of, deterministic=True)
@@ -270,6 +272,24 @@ class Inventory:
             yield
         except sqlite3.Error as error:
             raise StoreError(f"cannot use the inventory {self.path}: {_reason(error)}") from error
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; wait for whom it has to wait for.
+
+    SQLite does not wait with the switch itself where another connection is about to write, which one that makes the
+    same file is: it gives up at once. So this waits for a lock that SQLite does wait for, and tries again.
+    """
+    for _ in range(_SWITCHES):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def is_kept_in(folder: Path) -> bool:

@@ -1,10 +1,11 @@
 import multiprocessing
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event, Timer
 
 import pytest
 
@@ -99,6 +100,34 @@ def test_processes_may_open_and_write_side_by_side(tmp_path):
     assert [process.exitcode for process in processes] == [0, 0, 0]
     with Inventory(tmp_path) as inventory:
         assert len(inventory.rows(f"{name}{number}" for name in "abc" for number in range(50))) == 150
+
+
+def test_a_new_inventory_waits_for_who_is_making_it(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "inventory.sqlite", check_same_thread=False)) as other:
+        other.isolation_level = None
+        other.execute("CREATE TABLE made_by_another (x)")
+        other.execute("BEGIN IMMEDIATE")
+        done = Timer(0.2, lambda: other.execute("COMMIT"))
+        done.start()
+        with Inventory(tmp_path) as inventory:
+            inventory.record([ROW])
+            assert inventory.rows([ROW.key]) == {ROW.key: ROW}
+        done.join()
+
+
+def test_threads_may_make_one_inventory_at_once(tmp_path):
+    for attempt in range(20):
+        start = Barrier(8)
+
+        def make(number: int, folder: Path = tmp_path / str(attempt), start: Barrier = start) -> None:
+            start.wait()
+            with Inventory(folder) as inventory:
+                inventory.record([replace(ROW, key=str(number))])
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(make, range(8)))
+        with Inventory(tmp_path / str(attempt)) as inventory:
+            assert len(list(inventory.rows_below())) == 8
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
