@@ -47,11 +47,12 @@ def test_the_failed_check_of_a_leak_is_red_and_names_its_wells(page: Page, ui_ad
     verdict = page.get_by_text("Failed", exact=True).locator("visible=true").last
     red, green, _ = (int(part) for part in re.findall(r"\d+", verdict.evaluate("e => getComputedStyle(e).color"))[:3])
     assert red > 2 * green
-    assert page.get_by_text(REPRESENTATION, exact=True).first.is_visible()
+    page.get_by_text(REPRESENTATION, exact=True).first.wait_for()
     page.get_by_text("promise_broad_sample_in_slice", exact=True).first.scroll_into_view_if_needed()
     screenshot(page, "ui_leak")
     page.locator("tr", has_text="wells").get_by_text("[Show Markdown]").click()
     table = page.get_by_role("dialog")
+    table.locator("tbody tr").first.wait_for()
     rows = table.locator("tbody tr").all_inner_texts()
     subsets = {row.split()[2] for row in rows}
     assert all(re.match(r"BR00\d{6}\s+[A-P]\d\d\s+(train|validate|test)\s+BRD-", row) for row in rows), rows

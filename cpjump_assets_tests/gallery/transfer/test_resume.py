@@ -237,7 +237,7 @@ def test_it_is_recorded_while_ranges_come_so_that_a_kill_loses_little(large, mon
     seen = set()
     large.fetch(on_bytes=lambda count: seen.add(large.side.read_text() if large.side.exists() else ""))
     _assert_right(large)
-    assert len(seen) > 4
+    assert len(seen - {""}) > 1  # it grows; how often it is seen to grow says how busy the machine is
 
 
 def test_a_download_that_is_stopped_keeps_what_is_done(large):
