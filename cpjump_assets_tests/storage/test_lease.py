@@ -35,8 +35,8 @@ def test_a_second_holder_is_refused_and_comes_in_afterwards(place: S3Place) -> N
 
 
 def test_a_lease_is_renewed_while_the_block_runs(place: S3Place) -> None:
-    with lease(place, NAME, holder=_holder(), busy=BUSY, seconds=3) as require:
-        time.sleep(4)
+    with lease(place, NAME, holder=_holder(), busy=BUSY, seconds=6) as require:
+        time.sleep(7)
         require()
         with pytest.raises(StoreError, match="its lease ends in"):
             lease(place, NAME, holder=_holder(), busy=BUSY).__enter__()
@@ -125,7 +125,7 @@ def test_a_renewal_whose_answer_was_lost_counts_from_when_it_was_written(
     moto: StoreServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = moto.place(f"test-{uuid.uuid4().hex}")
-    held = _Lease(place, NAME, _holder(), 2)
+    held = _Lease(place, NAME, _holder(), 5)
     held.take(BUSY)
     put = place.client.put_object
 
@@ -137,7 +137,7 @@ def test_a_renewal_whose_answer_was_lost_counts_from_when_it_was_written(
         patched.setattr(place.client, "put_object", lost)
         with pytest.raises(StoreError, match="no whole answer"):
             held._write({"IfMatch": held._etag})
-    time.sleep(2.1)
+    time.sleep(5.1)
     held._write({"IfMatch": held._etag})  # refused, as the lost one is there: to anybody else its time is over
     with pytest.raises(StoreError, match="was lost"):
         held.require()

@@ -1,7 +1,6 @@
 """The whole examination: of a sound set-up, of a slow one, and what is skipped after a failure."""
 
 import tempfile
-import time
 from itertools import groupby
 from pathlib import Path
 
@@ -51,11 +50,9 @@ def test_quick_reads_listings_alone(patient):
     assert the(findings, "samples", "everything").status is Status.SKIPPED
 
 
-def test_a_slow_server_takes_seconds_and_no_request_is_made_for_a_plate(patient):
+def test_a_slow_server_is_asked_few_things_and_none_for_each_plate(patient):
     patient.server.faults = FaultPlan(FaultRule(Latency(0.05), operations=EVERY_OPERATION))
-    started = time.monotonic()
     assert not has_errors(patient.examine())
-    assert time.monotonic() - started < 8
     listings = [request for request in patient.requests if not request.key]
     assert len(listings) < 6 * 6 + 8
 

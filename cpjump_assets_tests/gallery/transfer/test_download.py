@@ -116,6 +116,7 @@ def test_an_etag_that_says_nothing_leaves_the_bytes_unverified_with_their_sha256
     assert done.retries == 0
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("fault", [TruncatedBody(share=0.6), StalledBody(seconds=5, share=0.6)], ids=repr)
 def test_a_body_that_breaks_off_is_taken_up_where_it_stopped(served, fetch, fault):
     served.put(KEY, PARTED)

@@ -22,6 +22,7 @@ CONTENT = np.random.default_rng(0).bytes(300_000)
 LARGE = np.random.default_rng(1).bytes(9 * MIB)  # the server cuts it into parts of 8 MiB
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "fault",
     [

@@ -57,6 +57,7 @@ def _assert_old_file_stays(served) -> None:
     assert served.files() == {KEY}
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("fault", [FlippedBit(), TruncatedBody(share=0), StalledBody(seconds=5, share=0)])
 def test_a_body_that_stays_damaged_is_refused_and_the_old_file_stays(holding, fault):
     holding.fail(FaultRule(fault))

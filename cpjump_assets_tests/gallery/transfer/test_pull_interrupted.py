@@ -25,7 +25,7 @@ gallery.pull(list_objects(gallery.client, bucket, "p/"), pathlib.Path(store))
 def test_an_interrupted_pull_does_not_wait_for_a_server_that_is_silent(served):
     for number in range(3):
         served.put(f"p/{number}", CONTENT)
-    served.fail(FaultRule(StalledBody(seconds=20)))  # where the client waits for 30
+    served.fail(FaultRule(StalledBody(seconds=120)))  # where the client waits for 30
     arguments = [sys.executable, "-c", _PULL_IN_ANOTHER_PROCESS, served.bucket, served.server.endpoint, served.store]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
         while len(served.requests()) < 2:
@@ -33,8 +33,8 @@ def test_an_interrupted_pull_does_not_wait_for_a_server_that_is_silent(served):
         time.sleep(0.2)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
-    assert time.monotonic() - began < 10
+        _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - began < 25
     assert "KeyboardInterrupt" in errors
     assert served.files() == set()
 
@@ -44,16 +44,16 @@ def test_a_pull_that_is_ended_from_outside_can_go_on(served, how):
     keys = {f"p/{number:02d}" for number in range(20)}
     for key in keys:
         served.put(key, CONTENT)
-    served.fail(FaultRule(StalledBody(seconds=0.1)))  # slow enough to be ended half-way
+    served.fail(FaultRule(StalledBody(seconds=120), keys="p/1?"))  # these do not come before it is ended
     arguments = [sys.executable, "-c", _PULL_IN_ANOTHER_PROCESS, served.bucket, served.server.endpoint, served.store]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
-        while not served.requests():
+        while not any(key.startswith("p/1") for key in served.requests()):
             time.sleep(0.002)
         process.send_signal(how)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     unfinished = {name for name in served.files() if name.endswith(".part")}
     complete = served.files() - unfinished
-    assert complete < keys
+    assert complete <= {key for key in keys if key < "p/1"}
     assert all((served.store / name).read_bytes() == CONTENT for name in complete)
     if how == signal.SIGINT:
         assert "KeyboardInterrupt" in errors

@@ -127,6 +127,7 @@ def test_the_login_page_of_a_hotel_is_not_an_object(reader, served):
         reader.open(KEY, etag=ETAG)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     ("fault", "may_be_lost"), [(TruncatedBody(share=0.5), 0), (StalledBody(seconds=9, share=0.5), MIB)], ids=repr
 )
@@ -155,6 +156,7 @@ def test_a_slow_body_is_given_in_small_pieces(reader, monkeypatch):
     assert _read(reader) == CONTENT
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_server_that_does_not_answer_is_a_fault_on_a_fresh_connection_and_on_one_that_was_kept(served):
     served.put(KEY, CONTENT)
     with closing(HttpReader(served.client, served.bucket, connections=1)) as reader:
@@ -367,7 +369,7 @@ def http_reader(served) -> Iterator[HttpReader]:
         yield made
 
 
-@pytest.mark.parametrize("fault", [StalledBody(seconds=5, share=0.2), Latency(seconds=5)], ids=["body", "answer"])
+@pytest.mark.parametrize("fault", [StalledBody(seconds=60, share=0.2), Latency(seconds=60)], ids=["body", "answer"])
 def test_what_is_under_way_can_be_broken_off_and_nothing_more_is_asked_for_then(http_reader, served, fault):
     assert _read(http_reader) == CONTENT  # so that a connection is kept
     served.fail(FaultRule(fault))
@@ -380,7 +382,7 @@ def test_what_is_under_way_can_be_broken_off_and_nothing_more_is_asked_for_then(
         http_reader.abort()
         with pytest.raises(BodyFaultError):
             reading.result()
-    assert time.monotonic() - began < 0.9  # the client gives up after a second
+    assert time.monotonic() - began < 25  # the client gives up after thirty
     with pytest.raises(BodyFaultError, match="no more is asked for"):
         http_reader.open(KEY, etag=ETAG)
     assert len(served.requests()) == asked + 1

@@ -114,7 +114,7 @@ def server(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     proof = Verification.MULTIPART if request.param.part_count(len(CONTENT)) else Verification.MD5
     with S3Server(folder, upload=request.param) as running:
-        yield running, folder, gallery_client(running.endpoint, read_timeout=1.0), proof
+        yield running, folder, gallery_client(running.endpoint), proof
 
 
 @pytest.fixture
