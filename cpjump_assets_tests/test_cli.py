@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from cpjump_assets.simulate.s3.faults import FaultPlan, FaultRule, Latency
 from cpjump_assets.simulate.s3.server import S3Server
 from cpjump_assets.simulate.writer import simulate_gallery
 from cpjump_assets_tests.gallery.helpers_cells import simulated_cells
+from cpjump_assets_tests.processes import wait_until
 
 
 def _run(*arguments: str, **environment: str) -> Result:
@@ -191,9 +191,7 @@ def test_ctrl_c_ends_a_refresh_with_one_line_and_leaves_no_half_written_file(tmp
         command = [sys.executable, "-m", "cpjump_assets", "refresh"]
         process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         pulled = tmp_path / "store" / "gallery"
-        deadline = time.monotonic() + 90
-        while not list(pulled.rglob("*.csv.gz*")) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: any(pulled.rglob("*.csv.gz*")), "a plate is being pulled", every=0.05)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
