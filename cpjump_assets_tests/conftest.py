@@ -1,5 +1,6 @@
 """What every test may ask for: where the real reference data and the published scores lie, pictures of the web UI."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from hypothesis import settings
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("untimed")
+
+# Definitions are hundreds of thousands of objects that stay: to look through them often takes a tenth of the time.
+gc.set_threshold(50_000, 50, 50)
 
 # Minutes each, most of them spent waiting: begun last, one of them would keep all other workers idle at the end.
 BEGUN_FIRST = ("test_reliability", "test_postgres", "test_automation_daemon", "test_alerting_daemon")

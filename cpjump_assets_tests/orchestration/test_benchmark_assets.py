@@ -177,39 +177,6 @@ def test_a_configuration_is_an_input_of_what_it_changes(refreshed_lab: Lab) -> N
     assert "SelectionConfig" in store.describe(plate).provenance.inputs
 
 
-def _without(lab: Lab, *assets: tables.StoredAsset) -> None:
-    """Take away what an older release of the code did not make."""
-    for asset in assets:
-        for path in sorted((lab.store.root / asset.group).rglob(f"{asset.name}*/*.parquet")):
-            path.unlink()
-        lab.store.remove(asset.key())
-
-
-NEW = (
-    tables.PLATE_SELECTED_PROFILES,
-    tables.OVERALL_PERCENT_SCORES,
-    tables.OVERALL_DIRECTIONALITY,
-    tables.OVERALL_DIRECTIONAL_PAIRS,
-    tables.BENCHMARK_PERCENT_SCORES,
-    tables.BENCHMARK_DIRECTIONALITY,
-    tables.BENCHMARK_FIGURES,
-)
-
-
-def test_a_store_of_an_older_release_is_brought_up_to_date(lab: Lab) -> None:
-    before = lab.digests()
-    normalized = lab.materializations(tables.NORMALIZED_PROFILES)
-    _without(lab, *NEW)
-    scores = lab.store.read(tables.OVERALL_SCORES.key())
-    older = scores.drop(columns=["reference_experiment_type", "wells"]).head(3)
-    lab.store.write(tables.OVERALL_SCORES.key(), older, lab.store.describe(tables.OVERALL_SCORES.key()).provenance)
-    assert lab.digests() != before
-    _, error = lab.refresh()
-    assert error is None
-    assert lab.digests() == before
-    assert len(lab.materializations(tables.NORMALIZED_PROFILES)) == len(normalized)
-
-
 def test_percent_scores_are_never_of_a_part_of_the_plates(lab: Lab) -> None:
     missing = tables.PLATE_SELECTED_PROFILES.key(str(LAB_PLATES[1]))
     lab.store.remove(missing)

@@ -147,8 +147,8 @@ def test_a_manifest_altered_on_disk_is_caught_by_the_check_and_by_its_dependents
     assert "not the one that was recorded" in " ".join(later.errors)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_an_altered_manifest_that_breaks_no_promise_is_caught_all_the_same(lab: Lab, strategy: str) -> None:
+def test_an_altered_manifest_that_breaks_no_promise_is_caught_until_it_is_made_again(lab: Lab) -> None:
+    strategy = REPRESENTATION
     key = tables.SPLIT_MANIFEST.key(strategy)
     manifest = lab.store.read(key)
     swapped = manifest.assign(subset=manifest["subset"].replace({"train": "test", "test": "train"}))
