@@ -16,6 +16,7 @@ from cpjump_assets.orchestration.backfills import with_plates_per_run
 from cpjump_assets.orchestration.freshness import with_freshness
 from cpjump_assets.orchestration.pruning import prune_job
 from cpjump_assets.orchestration.refresh import RefreshRequest, refresh_job
+from cpjump_assets.orchestration.refreshed_store import killed_refresh_sensor
 from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.orchestration.verifying import verify
 from cpjump_assets.settings import Settings
@@ -48,7 +49,7 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
         asset_checks=checks.all_checks,
         jobs=[*jobs.asset_jobs, refresh, prune, verify],
         schedules=schedules.settings_schedules(settings, refresh=refresh, prune=prune, verify=verify),
-        sensors=[automation_sensor(), alerts_sensor(settings)],
+        sensors=[automation_sensor(), alerts_sensor(settings), killed_refresh_sensor(settings)],
         resources={"platform": Platform.from_settings(settings), **resources},
         executor=dg.in_process_executor,
     )

@@ -25,7 +25,8 @@ from dagster._time import get_current_datetime
 
 from cpjump_assets.orchestration.jobs import STORE_TAG
 from cpjump_assets.orchestration.outdated import outdated_partitions
-from cpjump_assets.orchestration.tables import REFRESH_TAG, SELECTED_PROFILES
+from cpjump_assets.orchestration.refreshed_store import is_of_refresh
+from cpjump_assets.orchestration.tables import SELECTED_PROFILES
 
 if TYPE_CHECKING:
     from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
@@ -114,11 +115,11 @@ def refresh_at_work(instance: dg.DagsterInstance) -> bool:
     """Tell whether a run of a refresh is not finished, or the last one ended so lately that another may follow.
 
     The runs are asked, and not the lock of the store, because they are seen from every machine. A refresh that was
-    killed leaves a run that never ends; the next refresh closes it, or run monitoring after six hours.
+    killed leaves a run that never ends; the sensor ``killed_refresh`` closes it, or the next refresh.
     """
     lately = get_current_datetime() - _BETWEEN_RUNS
     filters = (dg.RunsFilter(statuses=NOT_FINISHED_STATUSES), dg.RunsFilter(updated_after=lately))
-    return any(REFRESH_TAG in run.tags for asked in filters for run in instance.get_runs(filters=asked))
+    return any(is_of_refresh(run) for asked in filters for run in instance.get_runs(filters=asked))
 
 
 _will_come_anew = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.will_be_requested())

@@ -9,18 +9,16 @@ Plates whose objects did not change are neither pulled nor normalized again; the
 cheap, are made again each time, and come out equal where nothing changed.
 """
 
-import hashlib
 import uuid
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from cpjump_assets.orchestration.failures import reason_of_step
 from cpjump_assets.orchestration.partitions import PLATE_KEYS, contiguous_ranges
+from cpjump_assets.orchestration.refreshed_store import RefreshedStore
 from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.orchestration.tables import EXECUTED_BY_TAG, REFRESH_TAG
 from cpjump_assets.science.errors import CpjumpError
@@ -29,14 +27,7 @@ from cpjump_assets.science.preset_names import DEFAULT_PRESET, PRESETS_FROM_CELL
 from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.settings import Settings
 from cpjump_assets.storage.atomic import sweep_abandoned
-from cpjump_assets.storage.lock import exclusive
 
-if TYPE_CHECKING:
-    from cpjump_assets.storage.s3_place import S3Place
-
-REFRESHED_STORE_TAG = "cpjump/refreshed_store"
-
-_BUSY = "another refresh is at work on this store"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -209,10 +200,8 @@ class Refresh:
         Gives the executable job of a name.
     instance
         Where runs and events are recorded.
-    store_folder
-        The store, or the folder in which one in S3 is worked on; one refresh at a time writes there.
-    place
-        Of a store in S3, where one refresh at a time writes from all machines; None for a store that is a folder.
+    store
+        One refresh at a time writes there.
     identifier
         Value of the tag that all runs of this refresh share.
     executed_by
@@ -221,8 +210,7 @@ class Refresh:
 
     resolve: Callable[[str], dg.JobDefinition]
     instance: dg.DagsterInstance
-    store_folder: Path
-    place: "S3Place | None" = None
+    store: RefreshedStore
     identifier: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     executed_by: str | None = None
 
@@ -231,7 +219,7 @@ class Refresh:
         cls, settings: Settings, resolve: Callable[[str], dg.JobDefinition], instance: dg.DagsterInstance
     ) -> "Refresh":
         """Make the refresh of the store of these settings."""
-        return cls(resolve, instance, settings.folder, Platform.from_settings(settings).store_place)
+        return cls(resolve, instance, RefreshedStore.of(settings))
 
     def run(self, request: RefreshRequest) -> Iterator[FinishedRun]:
         """Observe the sources, then make everything that was asked for; give each run as it ends.
@@ -240,13 +228,14 @@ class Refresh:
         ------
         RefreshError
             If a required run failed, at once; if another one failed, when the plan is done.
+        BusyError
+            If another refresh is at work on the store.
         StoreError
-            If another refresh is at work on the store; or if this one lost its lease of a store in S3, once the run at
-            work has ended.
+            If this one lost its lease of a store in S3, once the run at work has ended.
         """
-        with self._alone() as require_alone:
-            self._close_abandoned_runs()
-            sweep_abandoned(self.store_folder)
+        with self.store.alone() as require_alone:
+            self.store.close_abandoned_runs(self.instance)
+            sweep_abandoned(self.store.folder)
             for finished in self._all_runs(request):
                 yield finished
                 require_alone()
@@ -259,19 +248,6 @@ class Refresh:
         chosen = request.choose(self._plates_observed_in(observed))
         plan = refresh_plan(chosen, plates_per_run=request.plates_per_run, from_cells=request.from_cells)
         yield from self.follow([*plan, *images_plan(request.image_plates, plates_per_run=request.plates_per_run)])
-
-    @contextmanager
-    def _alone(self) -> Iterator[Callable[[], None]]:
-        """Keep other refreshes out: by a lock on this machine, and by a lease on a store that other machines share."""
-        lock = self.store_folder / "refresh.lock"
-        with exclusive(lock, busy=_BUSY):
-            if self.place is None:
-                yield lambda: None
-                return
-            from cpjump_assets.storage.lease import holder_of, lease
-
-            with lease(self.place, "refresh.lease", holder=holder_of(lock), busy=_BUSY) as require_held:
-                yield require_held
 
     def follow(self, plan: Sequence[PlannedRun]) -> Generator[FinishedRun, None, str]:
         """Execute a plan, giving each run as it ends and at last the identifier of the last run.
@@ -294,29 +270,10 @@ class Refresh:
             raise RefreshError("; ".join(f"{run.planned.title}: {' '.join(run.errors)}" for run in failed))
         return finished.run_id if finished else ""
 
-    def _close_abandoned_runs(self) -> None:
-        """Mark as failed what a killed refresh of this store left open; the lock says that nobody works on it."""
-        unfinished = dg.RunsFilter(
-            statuses=[
-                dg.DagsterRunStatus.NOT_STARTED,  # killed between its record and its first event
-                dg.DagsterRunStatus.STARTING,
-                dg.DagsterRunStatus.STARTED,
-            ],
-            tags={REFRESHED_STORE_TAG: self._store_digest},
-        )
-        for run in self.instance.get_runs(filters=unfinished):
-            self.instance.report_run_failed(run, "the process that executed this run ended before it did")
-
     @property
     def _tags(self) -> dict[str, str]:
         executing = {} if self.executed_by is None else {EXECUTED_BY_TAG: self.executed_by}
-        return {REFRESH_TAG: self.identifier, REFRESHED_STORE_TAG: self._store_digest, **executing}
-
-    @property
-    def _store_digest(self) -> str:
-        # Runs of several stores may share an instance; a tag should not show where they lie.
-        name = str(self.place or self.store_folder.resolve())
-        return hashlib.sha256(name.encode()).hexdigest()[:16]
+        return {REFRESH_TAG: self.identifier, **self.store.tags, **executing}
 
     def _plates_observed_in(self, run_id: str) -> list[str]:
         records = self.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION).records
@@ -371,9 +328,9 @@ def refresh_job(resolve: Callable[[str], dg.JobDefinition], request: RefreshRequ
 
     @dg.op(description="Runs the jobs of a refresh in their order, each as a run of its own.")
     def run_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
-        folder = Path(platform.store_folder)
+        store = RefreshedStore(Path(platform.store_folder), platform.store_place)
         run = context.run_id
-        refresh = Refresh(resolve, context.instance, folder, platform.store_place, identifier=run[:8], executed_by=run)
+        refresh = Refresh(resolve, context.instance, store, identifier=run[:8], executed_by=run)
         for finished in refresh.run(request):
             context.log.info(
                 f"{finished.planned.title}: {'done' if finished.success else 'failed'}, run {finished.run_id}"

@@ -8,7 +8,8 @@ import dagster as dg
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster_k8s import K8sRunLauncher
 
-from cpjump_assets.orchestration.tables import EXECUTED_BY_TAG, REFRESH_TAG
+from cpjump_assets.orchestration.refreshed_store import is_of_refresh
+from cpjump_assets.orchestration.tables import EXECUTED_BY_TAG
 
 
 class RunPods(K8sRunLauncher):
@@ -19,10 +20,10 @@ class RunPods(K8sRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Tell how the pod does that executes a run."""
-        if REFRESH_TAG not in run.tags:
+        if not is_of_refresh(run):
             return super().check_run_worker_health(run)
         if EXECUTED_BY_TAG not in run.tags:
-            # Of a command line, which may be anywhere; when it was killed, the next refresh closes the run.
+            # Of a command line, which may be anywhere; if it was killed, the sensor ``killed_refresh`` closes the run.
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         refresh = self._instance.get_run_by_id(run.tags[EXECUTED_BY_TAG])
         if refresh is None or refresh.is_finished:

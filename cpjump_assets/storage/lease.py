@@ -25,6 +25,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cpjump_assets.science.errors import StoreError
+from cpjump_assets.storage.lock import BusyError
 from cpjump_assets.storage.s3_place import S3Place, is_absent, status_of
 
 LEASE_SECONDS = 60.0
@@ -70,8 +71,10 @@ def lease(
 
     Raises
     ------
+    BusyError
+        If somebody else holds it.
     StoreError
-        If somebody else holds it, or the store cannot be written.
+        If the store cannot be written.
     """
     held = _Lease(place, name, holder, seconds)
     held.take(busy)
@@ -119,14 +122,14 @@ class _Lease:
         self.stop = Event()
 
     def take(self, busy: str) -> None:
-        """Become the holder, or raise ``StoreError``."""
+        """Become the holder, or raise ``BusyError``."""
         seen = self._look()
         if seen is not None and seen.left > 0 and seen.content["holder"] != self._holder:
-            raise StoreError(f"{busy} ({self._place}); its lease ends in {seen.left:.0f} s unless it is renewed")
+            raise BusyError(f"{busy} ({self._place}); its lease ends in {seen.left:.0f} s unless it is renewed")
         try:
             self._write({"IfNoneMatch": "*"} if seen is None else {"IfMatch": seen.etag})
         except _TakenError as error:
-            raise StoreError(f"{busy} ({self._place}): it began just now") from error
+            raise BusyError(f"{busy} ({self._place}): it began just now") from error
 
     def renew(self) -> None:
         """Write the lease again and again, until it is stopped or lost."""

@@ -13,6 +13,10 @@ from pathlib import Path
 from cpjump_assets.science.errors import StoreError
 
 
+class BusyError(StoreError):
+    """Somebody else is at work on the store."""
+
+
 @contextmanager
 def exclusive(path: Path, *, busy: str) -> Iterator[None]:
     """Hold a lock file while the block runs.
@@ -28,14 +32,16 @@ def exclusive(path: Path, *, busy: str) -> Iterator[None]:
 
     Raises
     ------
+    BusyError
+        If somebody else holds it.
     StoreError
-        If somebody else holds it, or the file cannot be made.
+        If the file cannot be made.
     """
     with _opened(path) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StoreError(busy) from error
+            raise BusyError(busy) from error
         yield
 
 

@@ -8,11 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import FreshnessState
 from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.remote_origin import (
-    ManagedGrpcPythonEnvCodeLocationOrigin,
-    RemoteInstigatorOrigin,
-    RemoteRepositoryOrigin,
-)
+from dagster._core.remote_origin import RemoteInstigatorOrigin
 from dagster._core.scheduler.instigation import (
     InstigatorState,
     InstigatorStatus,
@@ -21,7 +17,6 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._time import get_current_datetime
 
 from cpjump_assets.build import build_defs
@@ -31,6 +26,7 @@ from cpjump_assets.science.strategies import STRATEGIES
 from cpjump_assets.web import open_instance
 from cpjump_assets_tests.orchestration.asked import BATCH, CHAIN, OF_STRATEGIES
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, LAB_PLATES, Lab, copy_of
+from cpjump_assets_tests.orchestration.origins import repository_in
 from cpjump_assets_tests.processes import running_daemon, wait_until
 
 _CODE = "cpjump_assets_tests.orchestration.quick_definitions"
@@ -47,9 +43,7 @@ class Watched:
     since: datetime
 
     def _origin(self, name: str) -> RemoteInstigatorOrigin:
-        target = LoadableTargetOrigin(module_name=_CODE)
-        location = ManagedGrpcPythonEnvCodeLocationOrigin(loadable_target_origin=target, location_name=_CODE)
-        return RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), name)
+        return RemoteInstigatorOrigin(repository_in(_CODE), name)
 
     def turn_on(self, sensor: str, schedule: str, cron: str) -> None:
         """Turn on a sensor and a schedule, as somebody does in the web UI."""

@@ -73,7 +73,7 @@ def test_a_bad_plate_does_not_stop_the_others(lab: Lab) -> None:
 def _run_with(lab: Lab, job: str, **changes: object) -> str:
     settings = replace(lab.settings, **changes)
     with open_instance(settings) as instance:
-        refresh = Refresh(build_defs(settings).resolve_job_def, instance, settings.folder)
+        refresh = Refresh.of(settings, build_defs(settings).resolve_job_def, instance)
         finished = refresh.execute(
             PlannedRun(job, job, plate_range=(LAB_KEYS[0], LAB_KEYS[0]) if job == "profiles" else None)
         )

@@ -220,7 +220,7 @@ def test_more_than_the_budget_is_refused_before_anything_is_pulled(own: Lab) -> 
         path.unlink()
     settings = replace(own.settings, pull_budget=1_000)
     with own.instance() as instance:
-        refresh = Refresh(build_defs(settings).resolve_job_def, instance, settings.folder)
+        refresh = Refresh.of(settings, build_defs(settings).resolve_job_def, instance)
         finished = refresh.execute(PlannedRun("plate_images", "images", plate_range=(WITH, WITH), assets=("images",)))
     assert not finished.success
     assert re.search(r"60 objects.* more than the budget of 1\.00 kB", " ".join(finished.errors))

@@ -25,10 +25,12 @@ import pytest
 import yaml
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.launcher import LaunchRunContext
+from dagster._core.remote_origin import RemoteJobOrigin
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
 from cpjump_assets.build import build_defs
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, Lab
+from cpjump_assets_tests.orchestration.origins import repository_in
 from cpjump_assets_tests.processes import environment_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
@@ -261,10 +263,13 @@ def test_each_launched_run_is_a_job_of_kubernetes_and_its_command_makes_the_plat
     assert [path.stem for path in folder.glob("*.parquet")] == [LAB_KEYS[0]]
 
 
-def _begin(instance: dg.DagsterInstance, lab: Lab, job: str, **tags: str) -> str:
+def _begin(
+    instance: dg.DagsterInstance, lab: Lab, job: str, *, origin: RemoteJobOrigin | None = None, **tags: str
+) -> str:
     """Put a run on record that is at work; give its identifier."""
     definition = build_defs(lab.settings).resolve_job_def(job)
-    run = instance.create_run_for_job(definition, tags={tag.replace("_", "/", 1): value for tag, value in tags.items()})
+    spelt = {tag.replace("_", "/", 1): value for tag, value in tags.items()}
+    run = instance.create_run_for_job(definition, tags=spelt, remote_job_origin=origin)
     instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name=job), run.run_id)
     return run.run_id
 
@@ -283,8 +288,12 @@ def test_run_monitoring_knows_that_a_refresh_executes_its_runs_in_its_own_pod(
     part = _begin(instance, lab, "metadata", cpjump_refresh=refresh[:8], cpjump_executed_by=refresh)
     of_a_terminal = _begin(instance, lab, "metadata", cpjump_refresh="12345678")
     without_pod = _begin(instance, lab, "batch")
+    origin = RemoteJobOrigin(repository_in("cpjump_assets.definitions"), "metadata")
+    again = _begin(instance, lab, "metadata", origin=origin, cpjump_refresh=refresh[:8], cpjump_executed_by=refresh)
+    kubernetes.statuses[f"dagster-run-{again}"] = {"active": 1}
 
     def statuses() -> list[dg.DagsterRunStatus]:
+        assert instance.get_run_by_id(again).status is started, "executed again from the web UI, it has its own pod"
         return [instance.get_run_by_id(run).status for run in (refresh, part, of_a_terminal, without_pod)]
 
     started, failure = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE

@@ -90,7 +90,7 @@ def test_a_pull_that_is_given_up_is_an_error(run, served):
 def test_a_plate_run_keeps_to_the_budget_of_the_settings(lab: Lab) -> None:
     settings = replace(lab.settings, store=lab.folder / "empty_store", pull_budget=10)
     with open_instance(settings) as instance:
-        refresh = Refresh(build_defs(settings).resolve_job_def, instance, settings.folder)
+        refresh = Refresh.of(settings, build_defs(settings).resolve_job_def, instance)
         finished = refresh.execute(PlannedRun("profiles", "profiles", plate_range=(LAB_KEYS[0], LAB_KEYS[1])))
     assert not finished.success
     assert "2 objects, " in finished.errors[0]

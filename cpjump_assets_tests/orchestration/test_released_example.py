@@ -14,7 +14,7 @@ from cpjump_assets.web import open_instance
 def test_disagreement_with_the_released_example_is_a_warning_with_counts(reference_root: Path, tmp_path: Path) -> None:
     settings = Settings(reference=str(reference_root), store=tmp_path / "store")
     with open_instance(settings) as instance:
-        refresh = Refresh(build_defs(settings).resolve_job_def, instance, settings.folder)
+        refresh = Refresh.of(settings, build_defs(settings).resolve_job_def, instance)
         assert refresh.execute(PlannedRun("metadata", "metadata")).success
         found = {strategy: _evaluation(refresh, strategy) for strategy in (REPRESENTATION, GENE_COMPOUND, CELLCLIP)}
     assert {strategy: evaluation.passed for strategy, evaluation in found.items()} == {

@@ -54,7 +54,7 @@ class CellLab:
     @contextmanager
     def refreshing(self) -> Iterator[Refresh]:
         with open_instance(self.settings) as instance:
-            yield Refresh(build_defs(self.settings).resolve_job_def, instance, self.settings.folder)
+            yield Refresh.of(self.settings, build_defs(self.settings).resolve_job_def, instance)
 
     def run(self, job: str, first: str, last: str) -> FinishedRun:
         with self.refreshing() as refresh:
