@@ -22,10 +22,10 @@ demo: $(STAMP)          ## the main job on the simulated gallery, in ./demo
 dev: $(STAMP)           ## the web UI on 127.0.0.1:3000; ARGS=--demo shows what `make demo` made
 	$(BIN)/cpjump ui $(ARGS)
 
-# In small portions, so that one worker does not get all the slow tests; two workers more than there are processors,
+# In small portions, so that one worker does not get all the slow tests; one worker more than there are processors,
 # because tests of servers and daemons wait.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 2)') \
+	$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)') \
 	  --maxschedchunk 24 $(ARGS)
 
 lint: $(STAMP)

@@ -203,7 +203,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(json.dumps(done.to_json()) if options.json else _line(done), flush=True)
     summary = summarize(trials, options.kills, time.monotonic() - started)
     print(json.dumps(summary) if options.json else "\n".join(_lines(summary)))
-    return int(any(summary[what] for what in ("trials with flaws", "stages not hit", "kills that came too late")))
+    return int(any(summary[what] for what in _WRONG))
+
+
+_WRONG = ("trials with flaws", "stages not hit", "kills that came too late", "other disturbances that came too late")
+"""What must not be in a summary."""
 
 
 def killed_by_stage(trials: Sequence[Trial]) -> Counter[str]:
@@ -214,12 +218,14 @@ def killed_by_stage(trials: Sequence[Trial]) -> Counter[str]:
 def summarize(trials: Sequence[Trial], kills: int, seconds: float) -> dict:
     """Count kills by stage, other disturbances, and what was wrong."""
     hit = killed_by_stage(trials)
+    others = [done for done in trials if done.disturbance not in (_KILL, "none")]
     return {
         "kills": hit.total(),
         "kills by stage": {str(stage): hit[str(stage)] for stage in STAGES},
         "stages not hit": [str(stage) for stage in STAGES if kills >= len(STAGES) and not hit[str(stage)]],
         "kills that came too late": max(0, kills - hit.total()),
-        "other disturbances": sum(done.disturbance not in (_KILL, "none") for done in trials),
+        "other disturbances": sum(done.disturbed for done in others),
+        "other disturbances that came too late": sum(not done.disturbed for done in others),
         "trials with flaws": sum(bool(done.flaws) for done in trials),
         "seconds": round(seconds),
     }

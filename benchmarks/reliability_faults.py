@@ -85,7 +85,7 @@ def full_disk(situation: Situation) -> Iterator[Trial]:
                 refresh = platform.start()
                 refresh.end()
                 resize(_AMPLE)
-                return Ended.of(platform, refresh, known)
+                return replace(Ended.of(platform, refresh, known), disturbed=refresh.end() != 0)
 
             yield situation.try_on(platform, origin, disturb, f"disk full at {share:.0%}")
 
@@ -117,7 +117,8 @@ def small_files(situation: Situation) -> Iterator[Trial]:
     largest = int(situation.random.integers(50_000, 500_000))
 
     def disturb(platform: Platform, known: frozenset[str]) -> Ended:
-        return Ended.of(platform, platform.start(largest_file=largest), known)
+        refresh = platform.start(largest_file=largest)
+        return replace(Ended.of(platform, refresh, known), disturbed=refresh.end() != 0)
 
     yield situation.try_on(platform, Origin.NOTHING, disturb, f"no file beyond {largest:,} bytes")
 
@@ -156,10 +157,11 @@ def _named_in_environment(url: str) -> Iterator[None]:
 def _stop(postgres: Postgres, moment: Moment) -> Disturbance:
     def disturb(platform: Platform, known: frozenset[str]) -> Ended:
         refresh = started_until(platform, moment, known)
+        at_work = not refresh.has_ended
         postgres.stop()
         refresh.end()
         postgres.start()
-        return Ended.of(platform, refresh, known)
+        return replace(Ended.of(platform, refresh, known), disturbed=at_work)
 
     return disturb
 
@@ -167,9 +169,10 @@ def _stop(postgres: Postgres, moment: Moment) -> Disturbance:
 def _restart(postgres: Postgres, moment: Moment) -> Disturbance:
     def disturb(platform: Platform, known: frozenset[str]) -> Ended:
         refresh = started_until(platform, moment, known)
+        at_work = not refresh.has_ended
         postgres.stop()
         postgres.start()
-        return Ended.of(platform, refresh, known)
+        return replace(Ended.of(platform, refresh, known), disturbed=at_work)
 
     return disturb
 

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from cpjump_assets.orchestration import checks, jobs, schedules
+from cpjump_assets.orchestration.abandoned import abandoned_runs_sensor
 from cpjump_assets.orchestration.alerting.sensor import alerts_sensor
 from cpjump_assets.orchestration.assets import assets_of
 from cpjump_assets.orchestration.automation import automation_sensor
@@ -16,7 +17,6 @@ from cpjump_assets.orchestration.backfills import with_plates_per_run
 from cpjump_assets.orchestration.freshness import with_freshness
 from cpjump_assets.orchestration.pruning import prune_job
 from cpjump_assets.orchestration.refresh import RefreshRequest, refresh_job
-from cpjump_assets.orchestration.refreshed_store import killed_refresh_sensor
 from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.orchestration.verifying import verify
 from cpjump_assets.settings import Settings
@@ -49,7 +49,7 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
         asset_checks=checks.all_checks,
         jobs=[*jobs.asset_jobs, refresh, prune, verify],
         schedules=schedules.settings_schedules(settings, refresh=refresh, prune=prune, verify=verify),
-        sensors=[automation_sensor(), alerts_sensor(settings), killed_refresh_sensor(settings)],
+        sensors=[automation_sensor(), alerts_sensor(settings), abandoned_runs_sensor(settings)],
         resources={"platform": Platform.from_settings(settings), **resources},
         executor=dg.in_process_executor,
     )

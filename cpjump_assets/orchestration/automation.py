@@ -115,7 +115,7 @@ def refresh_at_work(instance: dg.DagsterInstance) -> bool:
     """Tell whether a run of a refresh is not finished, or the last one ended so lately that another may follow.
 
     The runs are asked, and not the lock of the store, because they are seen from every machine. A refresh that was
-    killed leaves a run that never ends; the sensor ``killed_refresh`` closes it, or the next refresh.
+    killed leaves a run that never ends; the sensor ``abandoned_runs`` closes it, or the next refresh.
     """
     lately = get_current_datetime() - _BETWEEN_RUNS
     filters = (dg.RunsFilter(statuses=NOT_FINISHED_STATUSES), dg.RunsFilter(updated_after=lately))

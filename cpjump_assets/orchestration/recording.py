@@ -32,7 +32,8 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 
 from cpjump_assets.orchestration.display import table_metadata
 from cpjump_assets.orchestration.plate_workers import ClusterError, plate_workers
-from cpjump_assets.orchestration.tables import REFRESH_TAG, StoredAsset
+from cpjump_assets.orchestration.refreshed_store import is_of_refresh
+from cpjump_assets.orchestration.tables import StoredAsset
 from cpjump_assets.science.errors import CpjumpError, StoreError
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ class _PlateLog:
         self._context, self._asset, self._schema, self.recorded = context, asset, schema, recorded
         self._pointers = _EventPointers(context.instance)
         # A run that somebody launched for these plates must show each; a refresh shows what it made.
-        self._shows_all = REFRESH_TAG not in context.run.tags
+        self._shows_all = not is_of_refresh(context.run)
         self.remade = 0
 
     def take(self, plate: str, upstream: Mapping[str, str], finished: _Finished) -> None:

@@ -1,11 +1,13 @@
 """The store that a refresh works on: one refresh at a time, and what a killed one left open.
 
-Belongs here: the lock and the lease that keep refreshes apart, the tag by which the runs of a store are known, and the
-sensor that closes those that nobody works on any more. Does not belong here: what a refresh runs (``refresh``).
+Belongs here: the lock and the lease that keep refreshes apart, the tags by which the runs of a store are known, closing
+those of a killed refresh. Does not belong here: what a refresh runs (``refresh``), runs that were launched
+(``abandoned``).
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +15,28 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 
 from cpjump_assets.orchestration.resources import Platform
 from cpjump_assets.orchestration.tables import REFRESH_TAG
 from cpjump_assets.settings import Settings
-from cpjump_assets.storage.lock import BusyError, exclusive
+from cpjump_assets.storage.lock import exclusive, is_locked
 
 if TYPE_CHECKING:
     from cpjump_assets.storage.s3_place import S3Place
 
 REFRESHED_STORE_TAG = "cpjump/refreshed_store"
 """Run tag with the store that a run of a refresh writes to."""
-SENSOR_NAME = "killed_refresh"
-EVERY_SECONDS = 60
+MACHINE_TAG = "cpjump/machine"
+"""Run tag with the machine on which a run of a refresh is executed."""
 
 _LOCK = "refresh.lock"
 _LEASE = "refresh.lease"
 _BUSY = "another refresh is at work on this store"
+_LEASE_OVER_SECONDS = 900.0
+"""A holder that was cut off from S3 goes on where nobody else took its lease; by then it has given up or is dead."""
+_MACHINE_ID = Path("/etc/machine-id")
+_DAY = 86_400
 
 
 def is_of_refresh(run: dg.DagsterRun) -> bool:
@@ -61,10 +68,19 @@ class RefreshedStore:
         return cls(settings.folder, Platform.from_settings(settings).store_place)
 
     @property
-    def tags(self) -> dict[str, str]:
-        """Give the tag of the runs that write to this store: several stores may share an instance."""
-        name = str(self.place or self.folder.resolve())  # a tag should not show where the store lies
-        return {REFRESHED_STORE_TAG: hashlib.sha256(name.encode()).hexdigest()[:16]}
+    def tags(self) -> Mapping[str, str]:
+        """Give the tags of the runs of a refresh: several stores and machines may share an instance.
+
+        Run monitoring takes a run for dead after six hours; the process of a refresh it cannot end, and a refresh of
+        all plates from single cells takes longer.
+        """
+        return {**self._own_tags, MACHINE_TAG: _machine(), MAX_RUNTIME_SECONDS_TAG: str(_DAY)}
+
+    @property
+    def _own_tags(self) -> Mapping[str, str]:
+        # A tag should not show where the store lies.
+        name = self.folder.resolve() if self.place is None else f"{self.place.endpoint or ''} {self.place}"
+        return {REFRESHED_STORE_TAG: _digest(str(name))}
 
     @contextmanager
     def alone(self) -> Iterator[Callable[[], None]]:
@@ -92,46 +108,46 @@ class RefreshedStore:
             with lease(self.place, _LEASE, holder=holder_of(lock), busy=_BUSY) as require_held:
                 yield require_held
 
-    def open_runs(self, instance: dg.DagsterInstance) -> Sequence[dg.DagsterRun]:
-        """Give the runs of refreshes of this store that have not ended."""
-        unfinished = instance.get_runs(filters=dg.RunsFilter(statuses=NOT_FINISHED_STATUSES, tags=self.tags))
-        return [run for run in unfinished if is_of_refresh(run)]
+    def close_abandoned_runs(self, instance: dg.DagsterInstance) -> None:
+        """Mark as failed whatever refreshes of this store left open; whoever calls this is ``alone``."""
+        _close(instance, _unfinished(instance, self._own_tags))
 
-    def close_abandoned_runs(self, instance: dg.DagsterInstance) -> int:
-        """Mark as failed what a killed refresh left open, and tell how many; whoever calls this is ``alone``."""
-        abandoned = self.open_runs(instance)
-        for run in abandoned:
-            instance.report_run_failed(run, "the process that executed this run ended before it did")
-        return len(abandoned)
+    def close_killed_refresh(self, instance: dg.DagsterInstance) -> int:
+        """Mark as failed what a killed refresh left open, and tell how many runs; to be called from time to time.
+
+        Neither lock nor lease is held while it closes: a refresh that begins after the look has other runs. Of a store
+        in a folder only runs of this machine are closed, because a lock may not be seen from another one.
+        """
+        seen_here = self._own_tags if self.place is not None else {**self._own_tags, MACHINE_TAG: _machine()}
+        unfinished = _unfinished(instance, seen_here)
+        if not unfinished or is_locked(self.folder / _LOCK) or self._is_leased():
+            return 0
+        _close(instance, unfinished)
+        return len(unfinished)
+
+    def _is_leased(self) -> bool:
+        """Tell whether a machine has the lease, or had it until lately."""
+        if self.place is None:
+            return False
+        from cpjump_assets.storage.lease import is_over
+
+        return not is_over(self.place, _LEASE, since=_LEASE_OVER_SECONDS)
 
 
-def killed_refresh_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Make the sensor that closes the runs of a refresh that was killed: automation waits as long as they are open.
+def _unfinished(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> list[dg.DagsterRun]:
+    runs = instance.get_runs(filters=dg.RunsFilter(statuses=NOT_FINISHED_STATUSES, tags=dict(tags)))
+    return [run for run in runs if is_of_refresh(run)]
 
-    Parameters
-    ----------
-    settings
-        They name the store.
-    """
 
-    @dg.sensor(
-        name=SENSOR_NAME,
-        minimum_interval_seconds=EVERY_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description=(
-            "Marks the runs that a killed refresh of the store left open as failed. Runs of a refresh that is at work "
-            "are left alone: it holds the lock of the store, or its lease."
-        ),
-    )
-    def killed_refresh(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        store = RefreshedStore.of(settings)
-        if not store.open_runs(context.instance):
-            return dg.SkipReason("No run of a refresh is open.")
-        try:
-            with store.alone():
-                closed = store.close_abandoned_runs(context.instance)
-                return dg.SkipReason(f"Runs closed that a killed refresh left open: {closed}.")
-        except BusyError:
-            return dg.SkipReason("A refresh is at work.")
+def _close(instance: dg.DagsterInstance, runs: Iterable[dg.DagsterRun]) -> None:
+    for run in runs:
+        instance.report_run_failed(run, "the process that executed this run ended before it did")
 
-    return killed_refresh
+
+def _machine() -> str:
+    """Name this machine, without telling its name; it is the same after a restart."""
+    return _digest(f"{platform.node()} {_MACHINE_ID.read_text() if _MACHINE_ID.exists() else ''}")
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -23,7 +23,7 @@ class RunPods(K8sRunLauncher):
         if not is_of_refresh(run):
             return super().check_run_worker_health(run)
         if EXECUTED_BY_TAG not in run.tags:
-            # Of a command line, which may be anywhere; if it was killed, the sensor ``killed_refresh`` closes the run.
+            # Of a command line, which may be anywhere; if it was killed, the sensor ``abandoned_runs`` closes the run.
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         refresh = self._instance.get_run_by_id(run.tags[EXECUTED_BY_TAG])
         if refresh is None or refresh.is_finished:

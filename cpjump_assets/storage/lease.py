@@ -88,6 +88,18 @@ def lease(
         held.release()
 
 
+def is_over(place: S3Place, name: str, *, since: float) -> bool:
+    """Tell whether nobody has held a lease for so many seconds, or its last holder gave it back.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be asked, or what is there is no lease.
+    """
+    seen = _look(place, name)
+    return seen is None or seen.content["released"] or seen.left < -since
+
+
 @dataclass(frozen=True)
 class _Seen:
     """A lease as it was read."""
@@ -123,7 +135,7 @@ class _Lease:
 
     def take(self, busy: str) -> None:
         """Become the holder, or raise ``BusyError``."""
-        seen = self._look()
+        seen = _look(self._place, self._name)
         if seen is not None and seen.left > 0 and seen.content["holder"] != self._holder:
             raise BusyError(f"{busy} ({self._place}); its lease ends in {seen.left:.0f} s unless it is renewed")
         try:
@@ -168,33 +180,34 @@ class _Lease:
                 # Refused; or the answer to a first try was lost, and it is there. What is there tells.
                 if status_of(error) not in (409, 412) and not is_absent(error):
                     raise
-        seen = self._look()
+        seen = _look(self._place, self._name)
         if seen is None or seen.content["turn"] != self._turn:
             raise _TakenError
         # Not always what was sent just now: a former renewal may be there of which the answer was lost.
         self._etag, self._good_until = seen.etag, began + seen.left
 
-    def _look(self) -> _Seen | None:
-        with self._place.clear_errors(f"{self._name} cannot be looked up in"):
-            try:
-                answer = self._place.client.get_object(Bucket=self._place.bucket, Key=self._place.key(self._name))
-                body = answer["Body"].read()
-            except ClientError as error:
-                if is_absent(error):
-                    return None
-                raise
-        content = self._parsed(body)
-        moment = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-        return _Seen(answer["ETag"], content, (moment - answer["LastModified"]) / timedelta(seconds=1))
 
-    def _parsed(self, body: bytes) -> Mapping[str, Any]:
+def _look(place: S3Place, name: str) -> _Seen | None:
+    with place.clear_errors(f"{name} cannot be looked up in"):
         try:
-            content = json.loads(body)
-            if {"holder", "turn", "seconds", "released"} <= content.keys() and content["seconds"] >= 0:
-                return content
-        except (ValueError, TypeError, AttributeError) as error:
-            raise self._no_lease() from error
-        raise self._no_lease()
+            answer = place.client.get_object(Bucket=place.bucket, Key=place.key(name))
+            body = answer["Body"].read()
+        except ClientError as error:
+            if is_absent(error):
+                return None
+            raise
+    content = _parsed(body)
+    if content is None:
+        raise StoreError(f"{name} in {place} is no lease of this platform: remove it")
+    moment = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    return _Seen(answer["ETag"], content, (moment - answer["LastModified"]) / timedelta(seconds=1))
 
-    def _no_lease(self) -> StoreError:
-        return StoreError(f"{self._name} in {self._place} is no lease of this platform: remove it")
+
+def _parsed(body: bytes) -> Mapping[str, Any] | None:
+    """Read a lease; None of what is none."""
+    try:
+        content = json.loads(body)
+        is_lease = {"holder", "turn", "seconds", "released"} <= content.keys() and content["seconds"] >= 0
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return content if is_lease else None

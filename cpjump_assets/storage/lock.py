@@ -45,6 +45,22 @@ def exclusive(path: Path, *, busy: str) -> Iterator[None]:
         yield
 
 
+def is_locked(path: Path) -> bool:
+    """Tell whether somebody holds a lock file.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be made.
+    """
+    with _opened(path) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 @contextmanager
 def in_turn(path: Path) -> Iterator[None]:
     """Hold a lock file while the block runs, as ``exclusive``; who finds it held waits.

@@ -280,7 +280,24 @@ def test_the_sources_are_looked_at_when_the_setting_says(name: str, job: str) ->
     assert ends == ([PLATE_KEYS[0], PLATE_KEYS[-1]] if job == "observe_gallery" else [None, None])
 
 
-@pytest.mark.parametrize("setting", ["refresh_cron", "observe_cron"])
+@pytest.mark.parametrize(
+    ("job", "cron"),
+    [
+        ("refresh", "10 1 * * *"),
+        ("prune", "0 6 * * 0"),
+        ("verify", "30 4 2 * *"),
+        ("observe_images", "0 5 1 * *"),
+    ],
+)
+def test_what_else_runs_by_itself_is_off_until_somebody_turns_it_on(job: str, cron: str) -> None:
+    definitions = build_defs(Settings(refresh_cron="10 1 * * *", verify_cron="30 4 2 * *"))
+    schedule = definitions.resolve_schedule_def(f"{job}_schedule")
+    assert (schedule.cron_schedule, schedule.execution_timezone, schedule.job_name) == (cron, "UTC", job)
+    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    assert len(schedule.evaluate_tick(dg.build_schedule_context()).run_requests) == 1
+
+
+@pytest.mark.parametrize("setting", ["refresh_cron", "observe_cron", "verify_cron"])
 def test_a_time_that_is_none_names_its_variable(setting: str) -> None:
     settings = replace(Settings(), **{setting: "61 2 * * 1"})
     with pytest.raises(SettingsError, match=rf"CPJUMP_{setting.upper()} must be a cron expression.*'61 2 \* \* 1'"):

@@ -107,8 +107,9 @@ def watched(refreshed_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Ite
             watched = Watched(instance, get_current_datetime())
             watched.turn_on(SENSOR_NAME, _SCHEDULE, settings.observe_cron)
             with running_daemon(settings, _CODE):
-                watched.wait_for_quiet_ticks(1)
-                assert watched.automated() == []
+                watched.wait_for_observation()
+                watched.wait_for_quiet_ticks(2)
+                assert watched.automated() == []  # nothing had changed
                 lab.drop_last_well(_CHANGED)
                 watched.wait_for_observation()
                 watched.wait_for_observation()  # of the same, while what changed is being made
@@ -126,8 +127,15 @@ def test_a_changed_plate_is_made_again_then_the_batch_then_the_three_strategies_
         for run in watched.automated()
     }
     assert made == {(str(_CHANGED), CHAIN), (None, BATCH), *((strategy, OF_STRATEGIES) for strategy in STRATEGIES)}
-    assert len(watched.automated()) == 5
+    first, second, *others = reversed(watched.automated())  # the latest comes first
+    assert first.asset_selection == _keys(CHAIN)
+    assert second.asset_selection == _keys(BATCH)
+    assert {run.tags["dagster/partition"] for run in others} == set(STRATEGIES) and len(others) == 3
     assert all(run.is_success and run.tags["cpjump/store"] == "main" for run in watched.automated())
+
+
+def _keys(names: frozenset[str]) -> set[dg.AssetKey]:
+    return {dg.AssetKey(name) for name in names}
 
 
 def test_three_ticks_ask_and_the_others_are_silent(watched: Watched) -> None:

@@ -1,8 +1,9 @@
-"""What a killed refresh leaves open is closed by a sensor; of one that is at work nothing is."""
+"""What a killed refresh leaves open is closed; of one that is at work nothing is."""
 
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,15 +13,18 @@ import pytest
 from dagster._core.remote_origin import RemoteJobOrigin
 
 from cpjump_assets.build import build_defs
-from cpjump_assets.orchestration import automation
+from cpjump_assets.orchestration import automation, refreshed_store
 from cpjump_assets.orchestration.automation import refresh_at_work
-from cpjump_assets.orchestration.refreshed_store import RefreshedStore, killed_refresh_sensor
+from cpjump_assets.orchestration.refreshed_store import REFRESHED_STORE_TAG, RefreshedStore
 from cpjump_assets.orchestration.tables import REFRESH_TAG
 from cpjump_assets.settings import Settings
+from cpjump_assets.storage.lease import _Lease
 from cpjump_assets.storage.lock import BusyError
+from cpjump_assets.storage.s3_place import S3Place
 from cpjump_assets.web import open_instance
 from cpjump_assets_tests.orchestration.origins import repository_in
 from cpjump_assets_tests.processes import environment_of
+from cpjump_assets_tests.stores import moto_store
 
 OPEN, CLOSED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
 
@@ -56,30 +60,23 @@ def begin(instance: dg.DagsterInstance, settings: Settings, **more: object) -> s
     return run.run_id
 
 
-def _tick(instance: dg.DagsterInstance, settings: Settings) -> str:
-    """Let the sensor look once; give what it says."""
-    said = killed_refresh_sensor(settings)(dg.build_sensor_context(instance=instance))
-    assert isinstance(said, dg.SkipReason)
-    return said.skip_message
-
-
 def test_the_run_of_a_killed_refresh_is_closed_once_and_automation_goes_on(
     settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = [sys.executable, "-c", _REFRESH]
+    store, command = RefreshedStore.of(settings), [sys.executable, "-c", _REFRESH]
     with subprocess.Popen(
         command, env=os.environ | environment_of(settings), stdout=subprocess.PIPE, text=True
     ) as refresh:
         run = refresh.stdout.readline().strip()
-        assert _tick(instance, settings) == "A refresh is at work."
+        assert store.close_killed_refresh(instance) == 0
         assert instance.get_run_by_id(run).status is OPEN
-        with pytest.raises(BusyError), RefreshedStore.of(settings).alone():
+        with pytest.raises(BusyError), store.alone():
             pass
         refresh.kill()
     assert refresh_at_work(instance)
-    assert _tick(instance, settings) == "Runs closed that a killed refresh left open: 1."
+    assert store.close_killed_refresh(instance) == 1
     assert instance.get_run_by_id(run).status is CLOSED
-    assert _tick(instance, settings) == "No run of a refresh is open."
+    assert store.close_killed_refresh(instance) == 0
     monkeypatch.setattr(automation, "_BETWEEN_RUNS", timedelta(0))
     assert not refresh_at_work(instance)
 
@@ -91,12 +88,52 @@ def test_runs_of_another_store_and_runs_that_have_a_process_of_their_own_are_lef
     again = begin(  # from the web UI, which takes the tags of the run that failed
         instance, settings, remote_job_origin=RemoteJobOrigin(repository_in("cpjump_assets.definitions"), "metadata")
     )
-    assert _tick(instance, settings) == "No run of a refresh is open."
     abandoned = begin(instance, settings)
-    assert _tick(instance, settings) == "Runs closed that a killed refresh left open: 1."
+    assert RefreshedStore.of(settings).close_killed_refresh(instance) == 1
     assert [instance.get_run_by_id(run).status for run in (elsewhere, again, abandoned)] == [OPEN, OPEN, CLOSED]
 
 
-def test_the_sensor_is_on_by_default() -> None:
-    sensors = {sensor.name: sensor for sensor in build_defs(Settings()).get_repository_def().sensor_defs}
-    assert sensors["killed_refresh"].default_status is dg.DefaultSensorStatus.RUNNING
+def test_of_a_store_in_a_folder_only_runs_of_this_machine_are_closed_until_the_next_refresh(
+    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RefreshedStore.of(settings)
+    with monkeypatch.context() as patched:
+        patched.setattr("platform.node", lambda: "another-machine")
+        elsewhere = begin(instance, settings)
+    assert store.close_killed_refresh(instance) == 0
+    assert instance.get_run_by_id(elsewhere).status is OPEN
+    with store.alone():
+        store.close_abandoned_runs(instance)
+    assert instance.get_run_by_id(elsewhere).status is CLOSED
+
+
+def test_a_refresh_that_is_cut_off_from_its_store_in_s3_is_left_alone_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with moto_store() as server:
+        settings = Settings(store=server.url("lab"), store_endpoint=server.endpoint, work=tmp_path / "here")
+        store, place = RefreshedStore.of(settings), server.place("lab")
+        with open_instance(settings) as instance:
+            run = begin(instance, settings)
+            with RefreshedStore(tmp_path / "there", place).alone():
+                assert store.close_killed_refresh(instance) == 0
+            _Lease(place, "refresh.lease", "a machine that sleeps", 1).take("")
+            time.sleep(3)
+            assert store.close_killed_refresh(instance) == 0
+            assert instance.get_run_by_id(run).status is OPEN
+            monkeypatch.setattr(refreshed_store, "_LEASE_OVER_SECONDS", 0.5)
+            assert store.close_killed_refresh(instance) == 1
+            assert instance.get_run_by_id(run).status is CLOSED
+
+
+def test_stores_of_one_name_on_two_servers_are_two(tmp_path: Path) -> None:
+    tags = [
+        RefreshedStore(tmp_path, S3Place("bucket", "prefix", endpoint)).tags[REFRESHED_STORE_TAG]
+        for endpoint in (None, "http://one.example.org", "http://two.example.org")
+    ]
+    assert len(set(tags)) == 3
+
+
+def test_run_monitoring_gives_a_refresh_a_day(settings: Settings, instance: dg.DagsterInstance) -> None:
+    run = instance.get_run_by_id(begin(instance, settings))
+    assert float(run.tags["dagster/max_runtime"]) == 24 * 3600

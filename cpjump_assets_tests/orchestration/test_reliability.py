@@ -3,6 +3,7 @@
 import os
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -98,11 +99,16 @@ def test_a_campaign_tells_what_it_hit_and_what_was_wrong() -> None:
     def kill(stage: Stage, *, disturbed: bool = True, flaws: tuple[str, ...] = ()) -> Trial:
         return Trial("kill -9", Origin.NOTHING, "", str(stage), None, "killed", disturbed, flaws, 1.0)
 
-    trials = [kill(stage) for stage in STAGES[1:]] + [kill(STAGES[0], disturbed=False), kill(STAGES[1], flaws=("x",))]
+    def fault(*, disturbed: bool) -> Trial:
+        return replace(kill(STAGES[2], disturbed=disturbed), disturbance="full disk")
+
+    trials = [fault(disturbed=True), fault(disturbed=False)]
+    trials += [kill(stage) for stage in STAGES[1:]] + [kill(STAGES[0], disturbed=False), kill(STAGES[1], flaws=("x",))]
     summary = summarize(trials, len(STAGES) + 1, seconds=60)
     assert summary["kills"] == len(STAGES) and summary["kills that came too late"] == 1
     assert summary["stages not hit"] == [str(STAGES[0])] and summary["kills by stage"][str(STAGES[1])] == 2
     assert summary["trials with flaws"] == 1
+    assert summary["other disturbances"] == summary["other disturbances that came too late"] == 1
 
 
 def test_a_run_that_was_killed_before_it_began_is_closed(lab: Lab) -> None:

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from cpjump_assets.science.errors import StoreError
-from cpjump_assets.storage.lease import _Lease, holder_of, lease
+from cpjump_assets.storage.lease import _Lease, holder_of, is_over, lease
 from cpjump_assets.storage.lock import exclusive
 from cpjump_assets.storage.s3_place import S3Place
 from cpjump_assets_tests.stores import BUCKET, StoreServer
@@ -75,6 +75,17 @@ def test_the_lease_of_a_dead_holder_runs_out(place: S3Place) -> None:
         except StoreError:
             time.sleep(0.5)
     pytest.fail("the lease of a dead holder never ended")
+
+
+def test_a_lease_is_over_when_it_was_given_back_or_long_after_its_holder_died(place: S3Place) -> None:
+    assert is_over(place, NAME, since=900)
+    with lease(place, NAME, holder=_holder(), busy=BUSY):
+        assert not is_over(place, NAME, since=0)
+    assert is_over(place, NAME, since=900)
+    _killed_holder(place, holder=_holder(), seconds=1)
+    time.sleep(3)
+    assert is_over(place, NAME, since=0.5)
+    assert not is_over(place, NAME, since=900)
 
 
 def test_whoever_has_the_lock_of_the_dead_holder_takes_its_lease_at_once(place: S3Place, tmp_path: Path) -> None:

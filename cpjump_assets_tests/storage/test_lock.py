@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cpjump_assets.science.errors import StoreError
-from cpjump_assets.storage.lock import exclusive
+from cpjump_assets.storage.lock import BusyError, exclusive, is_locked
 
 _HOLD = """
 import sys, time
@@ -37,11 +37,13 @@ def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", _HOLD, str(path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(StoreError, match="busy"), exclusive(path, busy="busy"):
+    with pytest.raises(BusyError, match="busy"), exclusive(path, busy="busy"):
         pass
+    assert is_locked(path)
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
+    assert not is_locked(path)
     with exclusive(path, busy="still held"):
         pass
 
