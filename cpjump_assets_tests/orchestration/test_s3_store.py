@@ -1,7 +1,10 @@
 """The whole lab on a store in S3: equal to that of a folder byte for byte, and made again from an empty folder."""
 
 import itertools
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +27,9 @@ from cpjump_assets.storage import lease as lease_module
 from cpjump_assets.storage.lease import lease
 from cpjump_assets.storage.s3_objects import S3Objects
 from cpjump_assets.storage.s3_place import S3Place
+from cpjump_assets_tests.orchestration.cluster import running_cluster
 from cpjump_assets_tests.orchestration.lab import LAB_KEYS, Lab
+from cpjump_assets_tests.processes import environment_of
 from cpjump_assets_tests.stores import StoreServer, moto_store
 
 FIRST, SECOND = LAB_KEYS[:2]
@@ -100,6 +105,70 @@ def test_a_machine_with_an_empty_folder_makes_no_plate_and_pulls_nothing_again(
     assert asked
     assert [request.key for request in asked if request.method == "GET" and request.key.endswith(".gz")] == []
     assert len(other.materializations(tables.NORMALIZED_PROFILES)) == made
+
+
+_RUN = """
+import sys, time
+from pathlib import Path
+from cpjump_assets.build import build_defs
+from cpjump_assets.orchestration import tables
+from cpjump_assets.orchestration.refresh import PlannedRun, Refresh
+from cpjump_assets.settings import Settings
+from cpjump_assets.storage.store import Store
+from cpjump_assets.web import open_instance
+plate, mine, other = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+find = Store.find
+def find_when_both_look(store, key):
+    found = find(store, key)
+    if key == tables.ANNOTATED_PROFILES.key(plate) and not mine.exists():
+        mine.touch()
+        while not other.exists():
+            time.sleep(0.01)
+    return found
+Store.find = find_when_both_look  # so that neither finds what the other one makes
+settings = Settings.from_environment()
+with open_instance(settings) as instance:
+    refresh = Refresh.of(settings, build_defs(settings).resolve_job_def, instance)
+    run = refresh.execute(PlannedRun("profiles", "a plate", plate_range=(plate, plate)))
+sys.exit(" ".join(run.errors) or None)
+"""
+
+
+def test_of_two_runs_that_make_one_plate_at_once_none_fails_and_the_record_is_of_what_is_published(
+    s3_lab: Lab, store_server: StoreServer, tmp_path: Path
+) -> None:
+    place, key = store_server.place("lab"), tables.ANNOTATED_PROFILES.key(FIRST)
+    before, made = _published(place), len(s3_lab.materializations(tables.ANNOTATED_PROFILES))
+    s3_lab.store.remove(key)
+    assert _published(place) != before
+    looks = [str(tmp_path / "one"), str(tmp_path / "other")]
+    environment = os.environ | environment_of(s3_lab.settings)
+    runs = [
+        subprocess.Popen([sys.executable, "-c", _RUN, FIRST, *order], env=environment, stderr=subprocess.PIPE)
+        for order in (looks, looks[::-1])
+    ]
+    ends = [(run.communicate(timeout=300)[1].decode()[-2000:], run.returncode) for run in runs]
+    assert [code for _, code in ends] == [0, 0], ends
+    assert _published(place) == before
+    records = s3_lab.materializations(tables.ANNOTATED_PROFILES)
+    assert len(records) == made + 2
+    newest = records[0].event_log_entry.dagster_event.materialization
+    assert (newest.partition, newest.tags["dagster/data_version"]) == (FIRST, before[f"{key}.parquet"])
+
+
+def test_workers_of_a_cluster_write_to_the_store_in_s3(s3_lab: Lab, store_server: StoreServer, tmp_path: Path) -> None:
+    place = store_server.place("lab")
+    before = _published(place)
+    with running_cluster(tmp_path, "one", "two") as cluster:
+        lab = replace(s3_lab, dask_scheduler=cluster.address)
+        for asset in (tables.ANNOTATED_PROFILES, tables.NORMALIZED_PROFILES):
+            lab.store.remove(asset.key(FIRST))
+            lab.store.remove(asset.key(SECOND))
+        idle = sum(cluster.executed().values())
+        finished = lab.run("profiles", plates=[FIRST, SECOND])
+        assert finished.success, finished.errors
+        assert sum(cluster.executed().values()) >= idle + 4
+    assert _published(place) == before
 
 
 def test_a_damaged_table_is_named_and_made_again(s3_lab: Lab, store_server: StoreServer, tmp_path: Path) -> None:
